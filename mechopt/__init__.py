@@ -1,0 +1,60 @@
+"""mechopt: the best mechanism, nature's worst case, and a certificate that brackets the true optimum.
+
+>>> import mechopt as mo
+>>> result = mo.solve(mo.RegretPricing(upper=[1], points=10))
+>>> assert result.bounds.certified and result.bounds.lower <= result.closed_form.value <= result.bounds.upper
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mechopt.instance import Instance as Instance
+    from mechopt.instance import load as load
+    from mechopt.models.inputs import InputError as InputError
+    from mechopt.models.outcome import Bounds as Bounds
+    from mechopt.models.outcome import ClosedForm as ClosedForm
+    from mechopt.models.regret_pricing import RegretPricing as RegretPricing
+    from mechopt.result import Result as Result
+    from mechopt.solving import solve as solve
+    from mechopt.solvers.program import Program as Program
+    from mechopt.solvers.program import Solution as Solution
+    from mechopt.solvers.program import SolveError as SolveError
+    from mechopt.solvers.program import Status as Status
+    from mechopt.verification import Verification as Verification
+    from mechopt.verification import verify as verify
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Bounds": "mechopt.models.outcome",
+    "ClosedForm": "mechopt.models.outcome",
+    "InputError": "mechopt.models.inputs",
+    "Instance": "mechopt.instance",
+    "Program": "mechopt.solvers.program",
+    "RegretPricing": "mechopt.models.regret_pricing",
+    "Result": "mechopt.result",
+    "Solution": "mechopt.solvers.program",
+    "SolveError": "mechopt.solvers.program",
+    "Status": "mechopt.solvers.program",
+    "Verification": "mechopt.verification",
+    "load": "mechopt.instance",
+    "solve": "mechopt.solving",
+    "verify": "mechopt.verification",
+}
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use, so that importing mechopt imports neither CVXPY nor SciPy."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mechopt' has no attribute {name!r}; it has {', '.join(_HOMES)}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

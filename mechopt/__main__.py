@@ -1,0 +1,5 @@
+"""`python -m mechopt`."""
+
+from mechopt.cli import main
+
+main()

@@ -1,0 +1,62 @@
+"""The models there are: where each lives, how it is solved, checked and drawn. Names only, so nothing heavy loads."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from mechopt.models.inputs import fail
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: its name in files, a line about it, its source, and `module:name` of its parts."""
+
+    name: str
+    title: str
+    source: str
+    model: str
+    solve: str
+    check: str
+    mechanism: str
+    picture: str
+
+    def load(self, part: str) -> Any:
+        """The class or function a field names."""
+        module, _, name = getattr(self, part).partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+ENTRIES = (
+    Entry(
+        name="regret-pricing",
+        title="minimax-regret pricing of several goods for one buyer whose values are known only to lie in a set",
+        source="Kocyigit, Rujeerapaiboon, Kuhn (2020); Kocyigit's thesis, Chapter 2",
+        model="mechopt.models.regret_pricing:RegretPricing",
+        solve="mechopt.models.regret_solve:solve",
+        check="mechopt.models.regret_check:check",
+        mechanism="mechopt.models.regret_solve:mechanism",
+        picture="mechopt.plots_regret:picture",
+    ),
+)
+
+
+def find(name: object) -> Entry:
+    """The entry of a model's name in files. Raises InputError for a name there is not."""
+    names = [entry.name for entry in ENTRIES]
+    if name is None:
+        raise fail("model", f"one of {', '.join(names)}", "none", f'write model = "{names[0]}"')
+    for entry in ENTRIES:
+        if entry.name == name:
+            return entry
+    raise fail("model", f"one of {', '.join(names)}", name, "see `mechopt list`")
+
+
+def of(model: object) -> Entry:
+    """The entry of a model object. Raises InputError for an object no entry makes."""
+    home = f"{type(model).__module__}:{type(model).__name__}"
+    for entry in ENTRIES:
+        if entry.model == home:
+            return entry
+    raise fail("model", "a mechopt model such as RegretPricing(...)", type(model).__name__)

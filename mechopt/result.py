@@ -1,0 +1,294 @@
+"""A result: the document of the interface, labelled arrays, the certificate, and the mechanism one can call."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mechopt
+from mechopt import registry
+from mechopt.instance import finite
+from mechopt.models.inputs import fail
+from mechopt.models.outcome import Array, Bounds, ClosedForm, Labelled, Outcome
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from matplotlib.figure import Figure
+
+    from mechopt.verification import Verification
+
+FILES = {"arrays": "arrays.npz", "certificate": "certificate.json"}
+RESULT = "result.json"
+FORMAT = 1
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: what digests are taken of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a document without its own digest."""
+    body = {k: v for k, v in value.items() if k != "digest"}
+    return hashlib.sha256(canonical(body)).hexdigest()
+
+
+class MechanismView:
+    """The mechanism of a result: tables over the finite program's types, and a function of any values."""
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    @property
+    def allocation(self) -> xarray.DataArray:
+        """Probability of each good, by type."""
+        return self._result.array("allocation")
+
+    @property
+    def payment(self) -> xarray.DataArray:
+        """Expected payment, by type, money."""
+        return self._result.array("payment")
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per type: its values, allocation and payment."""
+        import pandas
+
+        arrays = self._result.arrays
+        allocation = arrays["allocation"]
+        columns: dict[str, Any] = {
+            name: coord[1] for name, coord in allocation.coords.items() if name.startswith("value_")
+        }
+        for j, label in enumerate(allocation.coords["good"]):
+            columns[f"allocation of {label}"] = allocation.values[:, j]
+        columns["payment"] = arrays["payment"].values
+        return pandas.DataFrame(columns)
+
+    def __call__(self, values: Any) -> tuple[Array, Array]:
+        """Allocation (..., J) and payment (...) at any values (..., J): the mechanism that proves the upper bound."""
+        function = self._result.entry.load("mechanism")(self._result.model, self._result.arrays)
+        allocation, payment = function(np.asarray(values, dtype=float))
+        return allocation, payment
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `solve` returns and `save` writes."""
+
+    document: Mapping[str, Any]
+    arrays: Mapping[str, Labelled]
+    certificate: Mapping[str, Any] | None
+    entry: registry.Entry
+
+    @classmethod
+    def of(cls, entry: registry.Entry, model: Any, outcome: Outcome, name: str | None) -> Result:
+        """Dress a model's outcome as a result."""
+        parameters = model.parameters()
+        bounds = None if outcome.bounds is None else asdict(outcome.bounds)
+        document: dict[str, Any] = {
+            "mechopt": mechopt.__version__,
+            "model": entry.name,
+            "name": name,
+            "instance": {"model": entry.name, "parameters": parameters},
+            "status": outcome.status.word,
+            "message": outcome.status.value,
+            "value": finite(outcome.value),
+            "bounds": bounds,
+            "closed_form": None if outcome.closed_form is None else asdict(outcome.closed_form),
+            "quantities": dict(outcome.quantities),
+            "statistics": asdict(outcome.statistics),
+            "residuals": {k: finite(v) for k, v in asdict(outcome.residuals).items()},
+            "method": outcome.method,
+            "notes": list(outcome.notes),
+            "files": dict(FILES) if outcome.certificate is not None else {"arrays": FILES["arrays"]},
+            "arrays": {
+                key: {"dims": list(a.dims), "coords": sorted(a.coords), "role": a.role} for key, a in outcome.arrays.items()
+            },
+        }
+        certificate = None
+        if outcome.certificate is not None:
+            certificate = {
+                "format": FORMAT, "model": entry.name, "instance": parameters, "status": document["status"],
+                "value": document["value"], "bounds": bounds, **outcome.certificate,
+            }  # fmt: skip
+        return cls(document, outcome.arrays, certificate, entry)
+
+    @property
+    def value(self) -> float:
+        """Optimum of the finite program, as the solver reports it; NaN when there is none."""
+        return float("nan") if self.document["value"] is None else float(self.document["value"])
+
+    @property
+    def status(self) -> str:
+        """CVXPY's word for why the solver stopped."""
+        return str(self.document["status"])
+
+    @property
+    def bounds(self) -> Bounds:
+        """Proven bounds of the stated problem. Raises ValueError when there are none."""
+        if self.document["bounds"] is None:
+            raise ValueError("this result has no bounds: the solver stopped before any could be proved")
+        return Bounds(**self.document["bounds"])
+
+    @property
+    def closed_form(self) -> ClosedForm | None:
+        """The theorem's number, None where no theorem covers the instance."""
+        found = self.document["closed_form"]
+        return None if found is None else ClosedForm(**found)
+
+    @property
+    def quantities(self) -> Mapping[str, Any]:
+        """The model's own named scalars and short lists."""
+        return dict(self.document["quantities"])
+
+    @cached_property
+    def model(self) -> Any:
+        """The model object, rebuilt from the instance."""
+        return self.entry.load("model")(**self.document["instance"]["parameters"])
+
+    @property
+    def mechanism(self) -> MechanismView:
+        """The mechanism: `.allocation`, `.payment`, `.to_frame()`, and callable at any values."""
+        return MechanismView(self)
+
+    @property
+    def worst_case(self) -> xarray.DataArray:
+        """Nature's distribution: a probability for each type of the finite program."""
+        return self.array("worst_case")
+
+    @property
+    def dual(self) -> dict[str, xarray.DataArray]:
+        """The paper's multipliers by the paper's letters."""
+        return {name: self.array(name) for name, a in self.arrays.items() if a.role == "dual"}
+
+    def array(self, name: str) -> xarray.DataArray:
+        """Any of the result's arrays, labelled. Raises KeyError naming those there are."""
+        import xarray
+
+        if name not in self.arrays:
+            raise KeyError(f"no array {name!r}; there are {', '.join(self.arrays)}")
+        found = self.arrays[name]
+        return xarray.DataArray(found.values, dims=found.dims, coords=dict(found.coords), name=name)
+
+    def verify(self) -> Verification:
+        """Re-check the certificate in rationals, as `mechopt verify` does."""
+        from mechopt.verification import verify_documents
+
+        return verify_documents(self.document, self.certificate)
+
+    def plot(self, kind: str | None = None) -> Figure:
+        """The picture of this result. Raises InputError for a kind there is not."""
+        figure: Figure = self.entry.load("picture")(self, kind)
+        return figure
+
+    def summary(self) -> str:
+        """About a dozen lines for people."""
+        from mechopt.summary import summary
+
+        return summary(self)
+
+    def to_json(self) -> str:
+        """The result document."""
+        return json.dumps(self.document, indent=1, allow_nan=False)
+
+    def save(self, path: str | Path, force: bool = False) -> Path:
+        """Write result.json, arrays.npz and certificate.json to a directory; result.json last, each file atomically.
+
+        Raises InputError when the directory already holds a result and `force` is not given.
+        """
+        folder = Path(path)
+        require_free(folder, force)
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in (RESULT, *FILES.values()):
+            (folder / stale).unlink(missing_ok=True)
+        packed = _pack(self.arrays)
+        _write(folder / FILES["arrays"], packed)
+        if self.certificate is not None:
+            sealed = {**self.certificate, "arrays_sha256": hashlib.sha256(packed).hexdigest()}
+            sealed["digest"] = digest(sealed)
+            _write(folder / FILES["certificate"], json.dumps(sealed, allow_nan=False).encode())
+        _write(folder / RESULT, self.to_json().encode())
+        return folder
+
+    @classmethod
+    def load(cls, path: str | Path) -> Result:
+        """Read a saved result. Raises InputError when the directory holds none, or one that cannot be read."""
+        folder = Path(path)
+        document = read_json(folder / RESULT, f"{folder}")
+        entry = registry.find(document.get("model"))
+        try:
+            arrays = _unpack(folder / FILES["arrays"], document["arrays"])
+        except (OSError, KeyError, ValueError) as error:
+            raise fail(str(folder / FILES["arrays"]), "the arrays of the result", str(error)) from None
+        certificate = None
+        if "certificate" in document.get("files", {}):
+            certificate = read_json(folder / FILES["certificate"], str(folder))
+        return cls(document, arrays, certificate, entry)
+
+
+def require_free(folder: Path, force: bool) -> None:
+    """Raise InputError when a result would be overwritten unasked, or the path is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise fail("--output", "a directory", f"{folder}, which is a file")
+    if (folder / RESULT).exists() and not force:
+        raise fail("--output", "a directory without a result", f"{folder}, which holds one", "add --force to replace it")
+
+
+def read_json(path: Path, where: str) -> dict[str, Any]:
+    """A JSON object from a file of a result directory. Raises InputError."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise fail(where, f"a directory holding {path.name}", "none", "solve with --output first") from None
+    except (OSError, ValueError) as error:
+        raise fail(str(path), "readable JSON", str(error)) from None
+    if not isinstance(data, dict):
+        raise fail(str(path), "a JSON object", data)
+    return data
+
+
+def _write(path: Path, content: bytes) -> None:
+    """The whole file or nothing: a killed run leaves no half-written file behind."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _pack(arrays: Mapping[str, Labelled]) -> bytes:
+    stored: dict[str, Any] = {}
+    for name, labelled in arrays.items():
+        stored[name] = labelled.values
+        for coord, content in labelled.coords.items():
+            dim, values = content if isinstance(content, tuple) else (coord, content)
+            stored[f"coord:{coord}:{dim}"] = np.asarray(values)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **stored)
+    return buffer.getvalue()
+
+
+def _unpack(path: Path, described: Mapping[str, Any]) -> dict[str, Labelled]:
+    with np.load(path, allow_pickle=False) as stored:
+        coords = {}
+        for key in stored.files:
+            if key.startswith("coord:"):
+                _, name, dim = key.split(":")
+                coords[name] = stored[key] if name == dim else (dim, stored[key])
+        return {
+            name: Labelled(stored[name], tuple(about["dims"]), {c: coords[c] for c in about["coords"]}, about["role"])
+            for name, about in described.items()
+        }

@@ -1,0 +1,229 @@
+"""CVXPY compiles, HiGHS solves, and we measure what came back.
+
+HiGHS can report an optimum with zero infeasibility while rows are violated by 1e-4 (a stale factorisation).
+Its word is therefore never passed on: residuals are recomputed from the arrays, and a basis whose point violates
+its rows is factorised afresh before the status is called anything less than optimal.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import cvxpy as cp
+import highspy
+import numpy as np
+
+from mechopt.solvers.certificate import safe_bounds
+from mechopt.solvers.linear import LinearProgram, Point, dual_objective, residuals
+from mechopt.solvers.program import Array, Program, Residuals, Solution, Statistics, Status
+
+FEASIBILITY = 1e-10  # HiGHS's smallest feasibility tolerance
+RELAXED = (FEASIBILITY, 10 * FEASIBILITY, 1000 * FEASIBILITY)
+ACCURACY = 1e-7  # residuals above this, relative to the size of the data, are not an optimum
+
+_STATUS = {
+    highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
+    highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
+    highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
+    highspy.HighsModelStatus.kUnboundedOrInfeasible: Status.INFEASIBLE_OR_UNBOUNDED,
+    highspy.HighsModelStatus.kModelEmpty: Status.OPTIMAL,
+    highspy.HighsModelStatus.kTimeLimit: Status.USER_LIMIT,
+    highspy.HighsModelStatus.kIterationLimit: Status.USER_LIMIT,
+    highspy.HighsModelStatus.kSolutionLimit: Status.USER_LIMIT,
+    highspy.HighsModelStatus.kObjectiveBound: Status.USER_LIMIT,
+    highspy.HighsModelStatus.kObjectiveTarget: Status.USER_LIMIT,
+    highspy.HighsModelStatus.kInterrupt: Status.USER_LIMIT,
+}
+
+
+def compile_program(program: Program) -> tuple[LinearProgram, Any, Any]:
+    """The arrays of a program, with CVXPY's chain and inverse data to read results back.
+
+    Raises ValueError when the program is not linear (or mixed-integer linear).
+    """
+    problem = program.problem
+    affine = problem.is_lp() if not problem.is_mixed_integer() else problem.is_dcp()
+    if not affine:
+        raise ValueError("expected a linear or mixed-integer linear program, got one HiGHS cannot take as such")
+    data, chain, inverse = problem.get_problem_data(cp.HIGHS, solver_opts={"use_quad_obj": False})
+    equalities = data["dims"].zero
+    size = data["A"].shape[1]
+    lower, upper = (
+        np.full(size, bound) if data[key] is None else np.array(data[key], dtype=float)
+        for key, bound in (("lower_bounds", -np.inf), ("upper_bounds", np.inf))
+    )
+    boolean = np.array(data["bool_vars_idx"], dtype=int)
+    lower[boolean], upper[boolean] = np.maximum(lower[boolean], 0), np.minimum(upper[boolean], 1)
+    integral = np.zeros(size, dtype=bool)
+    integral[boolean] = integral[np.array(data["int_vars_idx"], dtype=int)] = True
+    row_lower = np.full(len(data["b"]), -np.inf)
+    row_lower[:equalities] = data["b"][:equalities]
+    offset = float(np.asarray(inverse[-1]["offset"]).item())
+    sign = -1 if program.maximizes else 1
+    arrays = LinearProgram(
+        np.asarray(data["c"], dtype=float), data["A"].tocsc(), row_lower, np.asarray(data["b"], dtype=float),
+        lower, upper, integral, offset, sign,
+    )  # fmt: skip
+    return arrays, chain, inverse
+
+
+def load(program: LinearProgram, options: Mapping[str, Any], verbose: bool = False) -> highspy.Highs:
+    """A HiGHS model of the arrays, with tight tolerances and then the given options, passed straight through.
+
+    Raises ValueError for an option HiGHS does not take.
+    """
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = program.shape
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.col_lower, program.col_upper
+    lp.row_lower_, lp.row_upper_ = program.row_lower, program.row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = program.matrix.indptr
+    lp.a_matrix_.index_ = program.matrix.indices
+    lp.a_matrix_.value_ = program.matrix.data
+    if program.integral.any():
+        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        lp.integrality_ = [kinds[int(flag)] for flag in program.integral]
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", verbose)
+    highs.setOptionValue("primal_feasibility_tolerance", FEASIBILITY)
+    highs.setOptionValue("dual_feasibility_tolerance", FEASIBILITY)
+    for name, value in options.items():
+        if highs.setOptionValue(name, value) == highspy.HighsStatus.kError:
+            raise ValueError(f"HiGHS takes no option {name!r} with the value {value!r}")
+    if highs.passModel(lp) == highspy.HighsStatus.kError:
+        raise ValueError("HiGHS refuses the arrays; look for coefficients above 1e15 or NaN")
+    return highs
+
+
+def _read(highs: highspy.Highs, program: LinearProgram) -> Point:
+    solution, basis = highs.getSolution(), highs.getBasis()
+    x = np.asarray(solution.col_value, dtype=float)
+    y = np.asarray(solution.row_dual, dtype=float)
+    if len(x) != program.shape[1]:
+        x = np.clip(np.zeros(program.shape[1]), program.col_lower, program.col_upper)
+    if len(y) != program.shape[0]:
+        y = np.zeros(program.shape[0])
+    if not basis.valid or program.integral.any():
+        return Point(x, y)
+    basic = highspy.HighsBasisStatus.kBasic
+    return Point(
+        x, y,
+        np.fromiter((s == basic for s in basis.col_status), bool, len(basis.col_status)),
+        np.fromiter((s == basic for s in basis.row_status), bool, len(basis.row_status)),
+    )  # fmt: skip
+
+
+def _scale(program: LinearProgram) -> float:
+    finite = [np.abs(a[np.isfinite(a)]).max(initial=1.0) for a in (program.row_lower, program.row_upper, program.cost)]
+    return float(max(finite))
+
+
+def _run(highs: highspy.Highs, program: LinearProgram) -> tuple[Status, Point, Residuals]:
+    """Run, tell infeasible from unbounded, and factorise afresh when the point betrays a stale basis."""
+    highs.run()
+    status = _STATUS.get(highs.getModelStatus(), Status.SOLVER_ERROR)
+    if status is Status.INFEASIBLE_OR_UNBOUNDED:
+        highs.setOptionValue("presolve", "off")
+        highs.run()
+        status = _STATUS.get(highs.getModelStatus(), Status.SOLVER_ERROR)
+    for tolerance in RELAXED:  # HiGHS may give up at the tightest tolerances; what it then returns is measured all the same
+        if status is not Status.SOLVER_ERROR:
+            break
+        highs.clearSolver()
+        highs.setOptionValue("primal_feasibility_tolerance", tolerance)
+        highs.setOptionValue("dual_feasibility_tolerance", tolerance)
+        highs.run()
+        status = _STATUS.get(highs.getModelStatus(), Status.SOLVER_ERROR)
+    point = _read(highs, program)
+    found = residuals(program, point)
+    limit = ACCURACY * _scale(program)
+    if status is Status.OPTIMAL and not program.integral.any() and max(found.primal, found.dual) > FEASIBILITY * 10:
+        basis = highs.getBasis()
+        if basis.valid:
+            highs.clearSolver()
+            highs.setBasis(basis)
+            highs.run()
+            fresh = _read(highs, program)
+            again = residuals(program, fresh)
+            if max(again.primal, again.dual) < max(found.primal, found.dual):
+                point, found = fresh, again
+    worst = found.primal if program.integral.any() else max(found.primal, found.dual)
+    if status is Status.OPTIMAL and worst > limit:
+        status = Status.OPTIMAL_INACCURATE
+    return status, point, found
+
+
+def _bound(highs: highspy.Highs, program: LinearProgram, point: Point, found: Residuals) -> float:
+    """A lower bound of the compiled minimisation: the dual objective where its signs are right, else a safe one."""
+    if program.integral.any():
+        return float(highs.getInfo().mip_dual_bound)
+    if found.dual <= FEASIBILITY * _scale(program):
+        return dual_objective(program, point)
+    return safe_bounds(program, point.x, point.y)[0]
+
+
+def _results(highs: highspy.Highs, point: Point, status: Status) -> dict[str, Any]:
+    """What CVXPY's HiGHS interface reads its solution from."""
+    solution = highspy.HighsSolution()
+    solution.col_value, solution.row_dual = point.x, point.y
+    name = {Status.OPTIMAL: "kOptimal", Status.OPTIMAL_INACCURATE: "kOptimal", Status.USER_LIMIT: "kTimeLimit"}[status]
+    return {"solution": solution, "basis": highs.getBasis(), "info": highs.getInfo(), "model_status": name,
+            "run_time": highs.getRunTime()}  # fmt: skip
+
+
+def _signed(program: Program, constraint: cp.Constraint, raw: Any) -> Array:
+    """CVXPY's multiplier in our convention: an inequality's is nonnegative, an equality's is d value / d right side."""
+    value = np.asarray(raw, dtype=float)
+    if isinstance(constraint, cp.constraints.Equality | cp.constraints.Zero) and not program.maximizes:
+        value = -value
+    return value.reshape(constraint.shape) + 0.0
+
+
+def solve(
+    program: Program,
+    *,
+    time_limit: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    verbose: bool = False,
+) -> Solution:
+    """Solve any linear or mixed-integer linear Program with HiGHS.
+
+    `time_limit` is in seconds; `options` go straight to HiGHS. The result's multipliers follow docs/duality.md.
+    Raises ValueError for a program that is not linear or an option HiGHS does not know.
+
+    >>> x = cp.Variable(name="x")
+    >>> solution = solve(Program(cp.Minimize(3 * x), {"floor": x >= 2}))
+    >>> assert solution.value == 6 and solution.dual["floor"] == 3
+    """
+    started = time.perf_counter()
+    compiled, chain, inverse = compile_program(program)
+    highs = load(compiled, options or {}, verbose)
+    if time_limit is not None:
+        highs.setOptionValue("time_limit", float(time_limit))
+    built = time.perf_counter()
+    status, point, found = _run(highs, compiled)
+    info = highs.getInfo()
+    iterations = sum(max(0, int(n)) for n in (
+        info.simplex_iteration_count, info.ipm_iteration_count, info.crossover_iteration_count, info.pdlp_iteration_count))  # fmt: skip
+    statistics = Statistics(
+        *compiled.shape, compiled.matrix.nnz, iterations, built - started, time.perf_counter() - built
+    )
+    worst = compiled.sign * np.inf
+    if not status.has_point:
+        value = {Status.INFEASIBLE: worst, Status.UNBOUNDED: -worst}.get(status, np.nan)
+        return Solution(status, float(value), -float(worst), {}, {}, Residuals(), statistics, compiled, point)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        unpacked = chain.invert(_results(highs, point, status), inverse)
+    primal = {name: np.asarray(unpacked.primal_vars[v.id], dtype=float).reshape(v.shape, order="F")
+              for name, v in program.variables.items()}  # fmt: skip
+    dual = {name: _signed(program, row, unpacked.dual_vars[row.id])
+            for name, row in program.constraints.items() if unpacked.dual_vars and row.id in unpacked.dual_vars}  # fmt: skip
+    for name, variable in program.variables.items():
+        variable.save_value(primal[name])
+    value = compiled.sign * (float(compiled.cost @ point.x) + compiled.offset)
+    bound = compiled.sign * (_bound(highs, compiled, point, found) + compiled.offset)
+    return Solution(status, value, bound, primal, dual, found, statistics, compiled, point)
