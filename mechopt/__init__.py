@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mechopt.models.outcome import ClosedForm as ClosedForm
     from mechopt.models.regret_pricing import RegretPricing as RegretPricing
     from mechopt.result import Result as Result
-    from mechopt.solving import solve as solve
     from mechopt.solvers.program import Program as Program
     from mechopt.solvers.program import Solution as Solution
     from mechopt.solvers.program import SolveError as SolveError
     from mechopt.solvers.program import Status as Status
+    from mechopt.solving import solve as solve
     from mechopt.verification import Verification as Verification
     from mechopt.verification import verify as verify
 
@@ -44,7 +44,7 @@ _HOMES = {
     "solve": "mechopt.solving",
     "verify": "mechopt.verification",
 }
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -124,8 +124,8 @@ def solve(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="The solver's own log, on stderr.")] = False,
 ) -> None:
     """Solve an instance; print a summary, or with --json the result document."""
+    from mechopt.files import require_free
     from mechopt.instance import load
-    from mechopt.result import require_free
 
     instance = load(name, changes or ())
     if output is not None:

@@ -166,7 +166,7 @@ def _position(table: list[Any], step: str, key: str) -> int:
 def schema(name: str) -> dict[str, Any]:
     """The JSON Schema of a model's instance file."""
     entry = registry.find(name)
-    parameters = pydantic.TypeAdapter(entry.load("model")).json_schema(mode="validation", ref_template="#/$defs/{model}")
+    parameters = pydantic.TypeAdapter(entry.load("model")).json_schema()
     solve = SolveTable.model_json_schema()
     definitions = parameters.pop("$defs", {}) | solve.pop("$defs", {})
     for part, text in ((parameters, entry.title), (solve, "the options of `mechopt solve`")):

@@ -89,11 +89,13 @@ def _two_goods(result: Result, title: str) -> Figure:
     where, mass = _support(result)
     for good in range(2):
         axis = axes[0, good]
-        shade = axis.pcolormesh(x, y, allocation[:, :, good].T, cmap=MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
+        chance = allocation[:, :, good].T
+        shade = axis.pcolormesh(x, y, chance, cmap=MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
         sold = allocation.sum(axis=2).T
         if sold.min() < 1e-9 < sold.max():
             axis.contour(x, y, sold, levels=[1e-9], colors="white", linewidths=1.6, linestyles="--")
-        axis.scatter(where[:, 0], where[:, 1], s=12 + 240 * mass, color=RED, edgecolor="white", linewidth=0.6, zorder=3, clip_on=False)
+        dots = {"color": RED, "edgecolor": "white", "linewidth": 0.6, "zorder": 3, "clip_on": False}
+        axis.scatter(where[:, 0], where[:, 1], s=12 + 240 * mass, **dots)
         if not model.is_box:
             axis.scatter(model.values[:, 0], model.values[:, 1], s=10, color="black", zorder=4)
         dress(axis, f"chance of good {good + 1}", "value of good 1, money", "value of good 2, money")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,6 +14,7 @@ import numpy as np
 
 import mechopt
 from mechopt import registry
+from mechopt.files import FILES, RESULT, digest, pack, read_json, require_free, unpack, write
 from mechopt.instance import finite
 from mechopt.models.inputs import fail
 from mechopt.models.outcome import Array, Bounds, ClosedForm, Labelled, Outcome
@@ -27,20 +26,7 @@ if TYPE_CHECKING:
 
     from mechopt.verification import Verification
 
-FILES = {"arrays": "arrays.npz", "certificate": "certificate.json"}
-RESULT = "result.json"
 FORMAT = 1
-
-
-def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces: what digests are taken of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of the canonical JSON of a document without its own digest."""
-    body = {k: v for k, v in value.items() if k != "digest"}
-    return hashlib.sha256(canonical(body)).hexdigest()
 
 
 class MechanismView:
@@ -111,7 +97,8 @@ class Result:
             "notes": list(outcome.notes),
             "files": dict(FILES) if outcome.certificate is not None else {"arrays": FILES["arrays"]},
             "arrays": {
-                key: {"dims": list(a.dims), "coords": sorted(a.coords), "role": a.role} for key, a in outcome.arrays.items()
+                key: {"dims": list(a.dims), "coords": sorted(a.coords), "role": a.role}
+                for key, a in outcome.arrays.items()
             },
         }
         certificate = None
@@ -210,13 +197,13 @@ class Result:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in (RESULT, *FILES.values()):
             (folder / stale).unlink(missing_ok=True)
-        packed = _pack(self.arrays)
-        _write(folder / FILES["arrays"], packed)
+        packed = pack(self.arrays)
+        write(folder / FILES["arrays"], packed)
         if self.certificate is not None:
             sealed = {**self.certificate, "arrays_sha256": hashlib.sha256(packed).hexdigest()}
             sealed["digest"] = digest(sealed)
-            _write(folder / FILES["certificate"], json.dumps(sealed, allow_nan=False).encode())
-        _write(folder / RESULT, self.to_json().encode())
+            write(folder / FILES["certificate"], json.dumps(sealed, allow_nan=False).encode())
+        write(folder / RESULT, self.to_json().encode())
         return folder
 
     @classmethod
@@ -226,69 +213,10 @@ class Result:
         document = read_json(folder / RESULT, f"{folder}")
         entry = registry.find(document.get("model"))
         try:
-            arrays = _unpack(folder / FILES["arrays"], document["arrays"])
+            arrays = unpack(folder / FILES["arrays"], document["arrays"])
         except (OSError, KeyError, ValueError) as error:
             raise fail(str(folder / FILES["arrays"]), "the arrays of the result", str(error)) from None
         certificate = None
         if "certificate" in document.get("files", {}):
             certificate = read_json(folder / FILES["certificate"], str(folder))
         return cls(document, arrays, certificate, entry)
-
-
-def require_free(folder: Path, force: bool) -> None:
-    """Raise InputError when a result would be overwritten unasked, or the path is a file."""
-    if folder.exists() and not folder.is_dir():
-        raise fail("--output", "a directory", f"{folder}, which is a file")
-    if (folder / RESULT).exists() and not force:
-        raise fail("--output", "a directory without a result", f"{folder}, which holds one", "add --force to replace it")
-
-
-def read_json(path: Path, where: str) -> dict[str, Any]:
-    """A JSON object from a file of a result directory. Raises InputError."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise fail(where, f"a directory holding {path.name}", "none", "solve with --output first") from None
-    except (OSError, ValueError) as error:
-        raise fail(str(path), "readable JSON", str(error)) from None
-    if not isinstance(data, dict):
-        raise fail(str(path), "a JSON object", data)
-    return data
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The whole file or nothing: a killed run leaves no half-written file behind."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _pack(arrays: Mapping[str, Labelled]) -> bytes:
-    stored: dict[str, Any] = {}
-    for name, labelled in arrays.items():
-        stored[name] = labelled.values
-        for coord, content in labelled.coords.items():
-            dim, values = content if isinstance(content, tuple) else (coord, content)
-            stored[f"coord:{coord}:{dim}"] = np.asarray(values)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **stored)
-    return buffer.getvalue()
-
-
-def _unpack(path: Path, described: Mapping[str, Any]) -> dict[str, Labelled]:
-    with np.load(path, allow_pickle=False) as stored:
-        coords = {}
-        for key in stored.files:
-            if key.startswith("coord:"):
-                _, name, dim = key.split(":")
-                coords[name] = stored[key] if name == dim else (dim, stored[key])
-        return {
-            name: Labelled(stored[name], tuple(about["dims"]), {c: coords[c] for c in about["coords"]}, about["role"])
-            for name, about in described.items()
-        }

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mechopt import registry
-from mechopt.instance import Instance
-from mechopt.models.inputs import fail
+from mechopt.instance import Instance, SolveTable
+from mechopt.models.inputs import InputError, fail
 from mechopt.models.outcome import Options, Progress
 from mechopt.result import Result
 
@@ -37,18 +37,20 @@ def solve(
     instance = problem if isinstance(problem, Instance) else None
     model = instance.model if instance else problem
     entry = registry.of(model)
-    table = instance.solve if instance else None
+    table = instance.solve if instance else SolveTable()
     chosen = Options(
-        time_limit=time_limit if time_limit is not None else table and table.time_limit,
-        method=method if method is not None else table and table.method,
-        gap=gap if gap is not None else table and table.gap,
-        certificate=certificate if certificate is not None else (table.certificate if table else True),
-        options={**(table.options if table else {}), **(options or {})},
+        time_limit=time_limit if time_limit is not None else table.time_limit,
+        method=method if method is not None else table.method,
+        gap=gap if gap is not None else table.gap,
+        certificate=certificate if certificate is not None else table.certificate,
+        options={**table.options, **(options or {})},
         verbose=verbose,
         progress=progress or (lambda message: None),
     )
     try:
         outcome = entry.load("solve")(model, chosen)
+    except InputError as error:  # the model speaks of its own fields, a file's reader wants them from the top
+        raise error.within("parameters", unless="solve.") if instance else error from None
     except ValueError as error:
         if "HiGHS takes no option" in str(error):
             raise fail("solve.options", "options HiGHS takes", str(error)) from None

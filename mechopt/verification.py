@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mechopt import registry
-from mechopt.result import FILES, FORMAT, RESULT, digest, read_json
-from mechopt.solvers.certificate import Check, above, below, rational
+from mechopt.files import FILES, RESULT, digest, read_json
+from mechopt.result import FORMAT
+from mechopt.solvers.certificate import Check
+from mechopt.solvers.rational import above, below, rational
 
 AGREEMENT = 1e-9  # of a solver's value with the exact bracket, relative to its size
 
@@ -64,7 +66,8 @@ def verify_documents(document: Mapping[str, Any], certificate: Mapping[str, Any]
     try:
         return Verification(tuple(_checks(document, certificate)))
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError, OverflowError) as error:
-        return Verification((Check("the certificate can be read", math.nan, False, f"{type(error).__name__}: {error}"),))
+        reason = f"{type(error).__name__}: {error}"
+        return Verification((Check("the certificate can be read", math.nan, False, reason),))
 
 
 def _equal(name: str, found: object, expected: object) -> Check:

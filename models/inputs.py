@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
@@ -26,6 +26,10 @@ class Problem:
     got: str
     hint: str = ""
 
+    def inside(self, prefix: str) -> Problem:
+        """The same problem with its field named from the outside."""
+        return replace(self, field=f"{prefix}.{self.field}" if self.field else prefix)
+
     def __str__(self) -> str:
         line = f"{self.field}: expected {self.expected}, got {self.got}"
         return f"{line}; {self.hint}" if self.hint else line
@@ -42,11 +46,9 @@ class InputError(ValueError):
         self.problems = problems
         super().__init__("\n".join(map(str, problems)))
 
-    def within(self, prefix: str) -> InputError:
-        """The same error with every field named from the outside."""
-        return InputError(*(
-            Problem(f"{prefix}.{p.field}" if p.field else prefix, p.expected, p.got, p.hint) for p in self.problems
-        ))  # fmt: skip
+    def within(self, prefix: str, unless: str = "\0") -> InputError:
+        """The same error with every field named from the outside, except those that start with `unless`."""
+        return InputError(*(p if p.field.startswith(unless) else p.inside(prefix) for p in self.problems))
 
 
 def fail(field: str, expected: str, got: object, hint: str = "") -> InputError:
@@ -138,7 +140,7 @@ def _expected(error: Mapping[str, Any]) -> str:
         return str(context["e"])
     if error["type"] == "greater_than_equal":
         return f"an integer of at least {context['ge']}"
-    return _KINDS.get(error["type"], error["msg"].removeprefix("Input should be "))
+    return _KINDS.get(error["type"], str(error["msg"]).removeprefix("Input should be "))
 
 
 def translate(error: pydantic.ValidationError, known: Iterable[str] = ()) -> InputError:
@@ -173,5 +175,5 @@ def checked(cls: type[T]) -> type[T]:
         except pydantic.ValidationError as error:
             raise translate(error, names) from None
 
-    made.__init__ = __init__  # type: ignore[method-assign, assignment]
+    made.__init__ = __init__  # type: ignore[method-assign]
     return made  # type: ignore[return-value]

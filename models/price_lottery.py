@@ -18,6 +18,7 @@ The support of the lottery is the basis of the program; `from_support` solves it
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,8 +28,8 @@ import flint
 import numpy as np
 
 from mechopt.models.regret_pricing import RegretPricing
-from mechopt.solvers.certificate import Rational, rational
 from mechopt.solvers.program import Array, Program
+from mechopt.solvers.rational import Rational, rational
 
 GRAIN = 2**56  # probabilities of a repaired lottery are multiples of 1 / GRAIN
 
@@ -73,7 +74,7 @@ def from_support(margins: Sequence[Rational], support: Sequence[int]) -> Lottery
         return None
     zero, first = flint.fmpq(0), margins[support[0]]
     chance = [zero] * len(margins)
-    for low, high in zip(support, support[1:], strict=False):
+    for low, high in itertools.pairwise(support):
         chance[high] = (margins[high] - margins[low]) / margins[high]
     chance[support[0]] = 1 - sum(chance, zero)
     tail, inside = [zero] * len(margins), len(support)

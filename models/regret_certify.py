@@ -15,8 +15,8 @@ import numpy as np
 from mechopt.models.price_lottery import Lottery, fraction, split
 from mechopt.models.regret_continuum import Curve
 from mechopt.models.regret_pricing import RegretPricing
-from mechopt.solvers.certificate import Rational, rational, text
 from mechopt.solvers.program import Array
+from mechopt.solvers.rational import Rational, rational, text
 
 GRAIN = 2**60
 DISCOUNTS = tuple(2.0**-k for k in (46, 42, 38, 34, 30, 26, 20))
@@ -64,7 +64,7 @@ def from_point(model: RegretPricing, primal: Mapping[str, Array], dual: Mapping[
     }
 
 
-def _menu(model: RegretPricing, q: Array, m: Array) -> tuple[list[Sequence[Rational]], list[Rational]]:
+def _menu(model: RegretPricing, q: Array, m: Array) -> tuple[list[list[Rational]], list[Rational]]:
     """Every type picks the entry it likes best from the menu with a discount on the seller's profit, or nothing.
 
     The discount makes near-ties break for the seller; the best of a few sizes is kept.

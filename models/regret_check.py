@@ -13,7 +13,8 @@ from typing import Any
 import flint
 import numpy as np
 
-from mechopt.solvers.certificate import Check, Rational, nearest, rational, text
+from mechopt.solvers.certificate import Check
+from mechopt.solvers.rational import Rational, nearest, rational, text
 
 ZERO = flint.fmpq(0)
 BLOCK = 512
@@ -86,7 +87,7 @@ def _worst(name: str, violation: Rational, where: str = "") -> Check:
     return Check(name, max(0.0, nearest(violation)), violation <= 0, where)
 
 
-def _finite_above(instance: Instance, mechanism: Mapping[str, Any]) -> tuple[Rational, list[Check]]:
+def _finite_above(instance: Instance, mechanism: Any) -> tuple[Rational, list[Check]]:
     q = [tuple(_number(x) for x in row) for row in mechanism["allocation"]]
     m = [_number(x) for x in mechanism["payment"]]
     types = instance.types
@@ -158,8 +159,8 @@ def _index(position: Any, types: list[Any]) -> int:
     return position
 
 
-def _continuum_above(instance: Instance, mechanism: Sequence[Any]) -> tuple[Rational, list[Check]]:
-    """Goods sold apart, each by an allocation piecewise linear in s = margin / largest margin: worst regret, exactly."""
+def _continuum_above(instance: Instance, mechanism: Any) -> tuple[Rational, list[Check]]:
+    """Goods sold apart, each by an allocation piecewise linear in s = margin / largest margin: its worst regret."""
     bad, order, total = ZERO, ZERO, ZERO
     for good, (span, curve) in enumerate(_goods(instance, mechanism)):
         s, q = [_number(x) for x in curve["nodes"]], [_number(x) for x in curve["allocation"]]

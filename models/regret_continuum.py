@@ -23,7 +23,8 @@ log(T_k / T_{k+1}) >= 2 (T_k - T_{k+1}) / (T_k + T_{k+1}) keeps the mean rationa
 
 Whatever the seller does, her profit from one good is at most sum_k (R_k - R_{k+1})^+. The same holds good by good
 when all goods' margins move together with one quantile T (nature's comonotone distribution), because profit is
-sum_j of the integral of q_j(T) dR_j(T) less the lowest type's utility. So the goods share the nodes T_k and their bounds add up.
+sum_j of the integral of q_j(T) dR_j(T) less the lowest type's utility. So the goods share the nodes T_k and their
+bounds add up.
 
 Both brackets are O(1/n^2); `refine` splits the cells where they are loose. Neither uses the closed form.
 """
@@ -82,7 +83,7 @@ def nature(quantiles: Array, least: float) -> Program:
         "lambda": d >= fall,
         "chance": d >= 0,
         "order": cp.multiply(T[1:], R[:-1]) <= cp.multiply(T[:-1], R[1:]),
-        "least": R >= least * T,
+        "least": least * T <= R,
         "most": R <= T,
     })  # fmt: skip
 
@@ -177,10 +178,13 @@ def bracket(least: float, n: int, gap: float | None, options: Options) -> tuple[
     >>> assert low.bound < 0.36787944117144233 < top.bound and top.bound - low.bound < 1e-3
     """
     target = SHARE * gap if gap else None
-    upper = refine(
-        np.linspace(least, 1.0, n + 1), lambda s: seller_curve(s, options), _seller_slack, target, options
-    )
+    upper = refine(np.linspace(least, 1.0, n + 1), lambda s: seller_curve(s, options), _seller_slack, target, options)
     lower = refine(
         np.linspace(1.0, 0.0, n + 1), lambda T: nature_curve(T, least, options), _nature_slack, target, options
     )
     return upper, lower
+
+
+def trivial(least: float) -> tuple[Curve, Curve]:
+    """The curves known without solving anything: sell to nobody, and every buyer at the top."""
+    return Curve(np.array([least, 1.0]), np.zeros(2), 1.0), Curve(np.array([1.0, 0.0]), np.array([1.0, 0.0]), 0.0)

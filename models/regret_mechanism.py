@@ -32,7 +32,7 @@ class MenuMechanism:
     def __call__(self, values: Array) -> tuple[Array, Array]:
         """Allocation (..., J) and payment (...) at values (..., J)."""
         values = np.asarray(values, dtype=float)
-        flat = np.atleast_2d(values)
+        flat = values.reshape(-1, self.allocation.shape[1])
         Q = np.vstack([np.zeros_like(self.allocation[:1]), self.allocation])
         M = np.concatenate([[0.0], self.payment])
         utility = flat @ Q.T - M

@@ -147,7 +147,7 @@ class RegretPricing:
     @cached_property
     def surplus(self) -> Array:
         """Full surplus 1'(v - c)^+ per profile, (N,), money."""
-        return np.maximum(self.values - self.costs, 0).sum(axis=1)
+        return np.asarray(np.maximum(self.values - self.costs, 0).sum(axis=1))
 
     def size(self) -> Size:
         """Size of the program the default engine solves, known before anything is built."""
@@ -250,7 +250,8 @@ def _check_profiles(profiles: Sequence[Sequence[Fraction]], upper: Sequence[Frac
             raise fail(f"profiles[{i}]", f"{goods} values, one per good", f"{len(row)}")
         if row in seen:
             values = [float(x) for x in row]
-            raise fail(f"profiles[{i}]", "a profile not listed before", f"{values}, also profiles[{seen[row]}]", "drop it")
+            again = f"{values}, also profiles[{seen[row]}]"
+            raise fail(f"profiles[{i}]", "a profile not listed before", again, "drop it")
         seen[row] = i
         for j, number in enumerate(row):
             if number < 0:

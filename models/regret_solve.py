@@ -16,12 +16,12 @@ import numpy as np
 from mechopt.models import price_lottery, regret_certify, regret_check
 from mechopt.models.inputs import fail
 from mechopt.models.outcome import Array, Bounds, Labelled, Mechanism, Options, Outcome
-from mechopt.models.regret_continuum import Curve, bracket, nature_curve
+from mechopt.models.regret_continuum import Curve, bracket, nature_curve, trivial
 from mechopt.models.regret_mechanism import MenuMechanism, SeparableMechanism
 from mechopt.models.regret_pricing import RegretPricing
-from mechopt.solvers.certificate import above, below, nearest, rational
 from mechopt.solvers.highs import solve as highs
 from mechopt.solvers.program import Residuals, Solution, Statistics, Status
+from mechopt.solvers.rational import above, below, nearest, rational
 
 METHODS = ("price-lottery", "all-pairs")
 EXACT_TYPES = 501  # a fraction has about 1.44 N bits per type; beyond this the certificate rounds to 2^-56
@@ -111,7 +111,7 @@ def _curves(model: RegretPricing, options: Options) -> tuple[list[Curve | None],
     least = [float(regret_certify.least_margin(model, j)) if worth[j] > 0 else None for j in range(model.goods)]
     kinds = sorted({a for a in least if a is not None})
     if options.time_limit is not None and options.time_limit <= 0:
-        pairs = {a: (Curve(np.array([a, 1.0]), np.zeros(2), 1.0), Curve(np.array([1.0, 0.0]), np.array([1.0, 0.0]), 0.0)) for a in kinds}  # fmt: skip
+        pairs = {a: trivial(a) for a in kinds}
     else:
         pairs = {a: bracket(a, model.points or 1, gap, options) for a in kinds}
     if len(kinds) > 1:  # nature moves all goods with one quantile: give them the same nodes
@@ -239,7 +239,9 @@ def _outcome(
     if options.gap is not None and bounds is not None and bounds.width > options.gap:
         notes.append(f"the bracket is {bounds.width:.2g} wide, not {options.gap:.2g}: raise points or the time limit")
     atoms = [
-        {"probability": float(p), "values": v.tolist()} for p, v in zip(tables["alpha"], model.values, strict=True) if p > 0
+        {"probability": float(p), "values": v.tolist()}
+        for p, v in zip(tables["alpha"], model.values, strict=True)
+        if p > 0
     ]
     quantities = {"regret": value, "worst_case": atoms}
     if (grid := model.grid_closed_form()) is not None:

@@ -16,70 +16,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import flint
 import numpy as np
 from numpy.typing import NDArray
 
+from mechopt.solvers.rational import Rational, nearest, rational
+
 if TYPE_CHECKING:
     from mechopt.solvers.linear import LinearProgram, Point
 
 Array = NDArray[np.float64]
-Rational = Any  # flint.fmpq; python-flint ships no types
 Mask = NDArray[np.bool_]
 _EPS = 2.0**-52
 LARGEST_EXACT = 1500  # unknowns of a dense rational solve: seconds, not minutes
-
-
-def rational(number: object) -> Rational:
-    """A number, exactly: an int, a float (its binary value), a Fraction, an fmpq, or a string "p/q" or "0.25".
-
-    Raises ValueError for anything that is not a finite number.
-
-    >>> assert rational("1/3") * 3 == 1 and rational(0.5) == rational("1/2")
-    """
-    if isinstance(number, flint.fmpq):
-        return number
-    if isinstance(number, bool) or not isinstance(number, int | float | str | Fraction | np.floating | np.integer):
-        raise ValueError(f"expected a number, got {number!r}")
-    if isinstance(number, int | np.integer):
-        return flint.fmpq(int(number))
-    try:
-        if isinstance(number, str):
-            head, _, tail = number.partition("/")
-            if tail and head.lstrip("-").isdigit() and tail.isdigit() and int(tail):
-                return flint.fmpq(flint.fmpz(head), flint.fmpz(tail))
-        exact = Fraction(number if isinstance(number, str | Fraction) else float(number))
-    except (ValueError, OverflowError, ZeroDivisionError):
-        raise ValueError(f"expected a finite number, got {number!r}") from None
-    return flint.fmpq(exact.numerator, exact.denominator)
-
-
-def text(number: Rational) -> str:
-    """A rational as files hold it, "p/q" or "p"."""
-    return str(number)
-
-
-def nearest(number: Rational) -> float:
-    """The float nearest a rational."""
-    return int(number.p) / int(number.q)
-
-
-def below(number: Rational) -> float:
-    """The largest float that is at most the rational.
-
-    >>> third = rational("1/3")
-    >>> assert below(third) < third < above(third) and below(rational(1)) == 1.0
-    """
-    close = nearest(number)
-    return (close if rational(close) <= number else math.nextafter(close, -math.inf)) + 0.0
-
-
-def above(number: Rational) -> float:
-    """The smallest float that is at least the rational."""
-    return -below(-number) + 0.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +68,9 @@ def _signed(y: Array, lower: Array, upper: Array) -> Array:
     return np.where(np.isposinf(upper), np.maximum(y, 0.0), y)
 
 
-def safe_bounds(program: LinearProgram, x: Array, y: Array, box: tuple[Array, Array] | None = None) -> tuple[float, float]:
+def safe_bounds(
+    program: LinearProgram, x: Array, y: Array, box: tuple[Array, Array] | None = None
+) -> tuple[float, float]:
     """Lower and upper bounds of the compiled minimum (offset left out) that hold in spite of rounding.
 
     `x` and `y` need not be optimal or even feasible; a side nothing can be proved for is infinite. `box` holds bounds
@@ -253,7 +206,9 @@ def _resting(bounds: tuple[Rational | None, Rational | None], near: float) -> Ra
     return min(finite, key=lambda b: abs(nearest(b) - near)) if finite else flint.fmpq(0)
 
 
-def _project(rows: list[dict[int, Rational]], right: list[Rational], start: list[Rational], order: list[int]) -> list[Rational] | None:  # fmt: skip
+def _project(
+    rows: list[dict[int, Rational]], right: list[Rational], start: list[Rational], order: list[int]
+) -> list[Rational] | None:
     """`start` moved in as few unknowns as there are independent rows, so that rows @ x = right exactly.
 
     `order` lists the unknowns that may move, the freest first. None when the rows cannot be met.

@@ -129,7 +129,7 @@ def _run(highs: highspy.Highs, program: LinearProgram) -> tuple[Status, Point, R
         highs.setOptionValue("presolve", "off")
         highs.run()
         status = _STATUS.get(highs.getModelStatus(), Status.SOLVER_ERROR)
-    for tolerance in RELAXED:  # HiGHS may give up at the tightest tolerances; what it then returns is measured all the same
+    for tolerance in RELAXED:  # HiGHS may give up at the tightest tolerances; whatever it returns is measured
         if status is not Status.SOLVER_ERROR:
             break
         highs.clearSolver()
@@ -206,8 +206,9 @@ def solve(
     built = time.perf_counter()
     status, point, found = _run(highs, compiled)
     info = highs.getInfo()
-    iterations = sum(max(0, int(n)) for n in (
-        info.simplex_iteration_count, info.ipm_iteration_count, info.crossover_iteration_count, info.pdlp_iteration_count))  # fmt: skip
+    counts = (info.simplex_iteration_count, info.ipm_iteration_count, info.crossover_iteration_count,
+              info.pdlp_iteration_count)  # fmt: skip
+    iterations = sum(max(0, int(count)) for count in counts)
     statistics = Statistics(
         *compiled.shape, compiled.matrix.nnz, iterations, built - started, time.perf_counter() - built
     )
@@ -220,8 +221,9 @@ def solve(
         unpacked = chain.invert(_results(highs, point, status), inverse)
     primal = {name: np.asarray(unpacked.primal_vars[v.id], dtype=float).reshape(v.shape, order="F")
               for name, v in program.variables.items()}  # fmt: skip
-    dual = {name: _signed(program, row, unpacked.dual_vars[row.id])
-            for name, row in program.constraints.items() if unpacked.dual_vars and row.id in unpacked.dual_vars}  # fmt: skip
+    found_duals = unpacked.dual_vars or {}
+    dual = {name: _signed(program, row, found_duals[row.id])
+            for name, row in program.constraints.items() if row.id in found_duals}  # fmt: skip
     for name, variable in program.variables.items():
         variable.save_value(primal[name])
     value = compiled.sign * (float(compiled.cost @ point.x) + compiled.offset)

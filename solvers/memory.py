@@ -39,6 +39,8 @@ def human(size: float) -> str:
     >>> human(3 * 2**30)
     '3.0 GiB'
     """
+    if size > 2**50:
+        return "more than 1,000 TiB"
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024 or unit == "TiB":
             return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"

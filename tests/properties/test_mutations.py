@@ -1,0 +1,152 @@
+"""No change to a certificate goes unnoticed; and with the seals redone, mathematics still refuses every false bound."""
+
+import copy
+import json
+import random
+from fractions import Fraction
+
+import pytest
+
+import mechopt as mo
+from mechopt.files import digest
+from mechopt.verification import verify_documents
+
+CASES = {
+    "one good": {"upper": [1], "cost": ["1/7"], "points": 6},
+    "two goods": {"upper": [1, 2], "points": 3},
+    "profiles": {"profiles": [[1, 2], [2, 1], ["1/3", 3]], "cost": [0.1, 0.1]},
+}
+TRIES = 200  # per case
+
+
+def _leaves(node, path=()):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _leaves(value, (*path, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _leaves(value, (*path, index))
+    else:
+        yield path
+
+
+def _get(node, path):
+    for step in path:
+        node = node[step]
+    return node
+
+
+def _change(value, rng):
+    """Another value of the same kind, sometimes barely different, sometimes absurd."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + rng.choice([-3, -1, 1, 2])
+    if isinstance(value, float):
+        return rng.choice([value * (1 + 2**-50) + 5e-324, value + 1e-6, -value - 1, value / 2 + 1e-9])
+    if value is None:
+        return "0"
+    try:
+        number = Fraction(value)
+    except ValueError:
+        return value + rng.choice(["x", "0", " "])
+    step = rng.choice([Fraction(1, 10**15), Fraction(-1, 10**15), Fraction(1, 1000), Fraction(-1, 7), Fraction(2)])
+    return rng.choice([str(number + step), str(-number - 1), "nonsense", str(number * Fraction(999, 1000) + step)])
+
+
+def _mutant(certificate, rng):
+    changed = copy.deepcopy(certificate)
+    path = rng.choice(list(_leaves(changed)))
+    parent = _get(changed, path[:-1])
+    kind = rng.random()
+    if kind < 0.1 and isinstance(parent, list) and len(parent) > 1:
+        i, j = rng.sample(range(len(parent)), 2)
+        parent[i], parent[j] = parent[j], parent[i]
+    elif kind < 0.2:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = _change(parent[path[-1]], rng)
+    return path, changed
+
+
+@pytest.fixture(params=CASES, scope="module")
+def saved(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("result") / "saved"
+    result = mo.solve(mo.RegretPricing(**CASES[request.param]))
+    result.save(folder)
+    assert mo.verify(folder).passed
+    return folder, result
+
+
+def test_every_mutation_of_the_file_is_detected(saved):
+    folder, _ = saved
+    file = folder / "certificate.json"
+    original = file.read_text()
+    certificate = json.loads(original)
+    rng = random.Random(20)
+    tried = 0
+    try:
+        while tried < TRIES:
+            path, changed = _mutant(certificate, rng)
+            if changed == certificate:
+                continue
+            file.write_text(json.dumps(changed))
+            assert not mo.verify(folder).passed, path
+            tried += 1
+    finally:
+        file.write_text(original)
+    assert mo.verify(folder).passed
+
+
+def test_a_forger_who_redoes_the_seals_proves_nothing_false(saved):
+    """Mutants whose digest is made good again may pass only if the bounds they claim are still true."""
+    _, result = saved
+    low, high = result.bounds.lower, result.bounds.upper
+    rng = random.Random(7)
+    refused = 0
+    for _ in range(TRIES):
+        _, forged = _mutant(result.certificate, rng)
+        forged["digest"] = digest(forged)
+        document = copy.deepcopy(dict(result.document))
+        for key in ("bounds", "value", "status"):
+            if key in forged:
+                document[key] = forged[key]
+        document["instance"] = {"model": document["model"], "parameters": forged.get("instance")}
+        found = verify_documents(document, forged)
+        if not found.passed:
+            refused += 1
+            continue
+        if forged["instance"] == result.certificate["instance"]:
+            assert forged["bounds"]["lower"] <= high
+            assert forged["bounds"]["upper"] >= low
+    assert refused >= 0.8 * TRIES
+
+
+def test_inflated_bounds_are_refused_even_when_every_copy_agrees(saved):
+    _, result = saved
+    for end, shift in (("lower", 1e-6), ("upper", -1e-6), ("lower", 1e-16), ("upper", -1e-16)):
+        forged = copy.deepcopy(dict(result.certificate))
+        bounds = {**forged["bounds"], end: forged["bounds"][end] * (1 + shift * 10) + shift}
+        if bounds == forged["bounds"]:
+            continue
+        forged["bounds"] = bounds
+        document = {**result.document, "bounds": bounds}
+        assert not verify_documents(document, forged).passed
+
+
+def test_changed_arrays_and_results_are_detected(saved):
+    folder, _ = saved
+    for name in ("arrays.npz", "result.json"):
+        file = folder / name
+        original = file.read_bytes()
+        try:
+            if name == "arrays.npz":
+                file.write_bytes(original[:-7] + b"0000000")
+            else:
+                document = json.loads(original)
+                document["bounds"]["upper"] *= 0.999
+                file.write_text(json.dumps(document))
+            assert not mo.verify(folder).passed
+        finally:
+            file.write_bytes(original)
+    assert mo.verify(folder).passed
