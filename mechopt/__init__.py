@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mechopt.models.inputs import InputError as InputError
     from mechopt.models.outcome import Bounds as Bounds
     from mechopt.models.outcome import ClosedForm as ClosedForm
+    from mechopt.models.posted_prices import PostedPrices as PostedPrices
     from mechopt.models.regret_pricing import RegretPricing as RegretPricing
     from mechopt.result import Result as Result
     from mechopt.solvers.program import Program as Program
@@ -33,6 +34,7 @@ _HOMES = {
     "ClosedForm": "mechopt.models.outcome",
     "InputError": "mechopt.models.inputs",
     "Instance": "mechopt.instance",
+    "PostedPrices": "mechopt.models.posted_prices",
     "Program": "mechopt.solvers.program",
     "RegretPricing": "mechopt.models.regret_pricing",
     "Result": "mechopt.result",

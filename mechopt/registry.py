@@ -39,6 +39,16 @@ ENTRIES = (
         mechanism="mechopt.models.regret_solve:mechanism",
         picture="mechopt.plots_regret:picture",
     ),
+    Entry(
+        name="posted-prices",
+        title="posted prices for bundles of goods, for one buyer whose values lie in a box: their worst regret, or the best",
+        source="Kocyigit, Rujeerapaiboon, Kuhn (2020); Kocyigit's thesis, Section 2.4",
+        model="mechopt.models.posted_prices:PostedPrices",
+        solve="mechopt.models.posted_prices_solve:solve",
+        check="mechopt.models.posted_prices_check:check",
+        mechanism="mechopt.models.price_list:mechanism",
+        picture="mechopt.plots_prices:picture",
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
+MOST_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,11 @@ class InputError(ValueError):
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
-        super().__init__("\n".join(map(str, problems)))
+        lines = [str(problem) for problem in problems[:MOST_SHOWN]]
+        if len(problems) > MOST_SHOWN:
+            more = f"{len(problems) - MOST_SHOWN} more problems"
+            lines.append(str(Problem("input", "valid fields", more, "mend these first")))
+        super().__init__("\n".join(lines))
 
     def within(self, prefix: str, unless: str = "\0") -> InputError:
         """The same error with every field named from the outside, except those that start with `unless`."""
@@ -100,6 +105,8 @@ def plain(value: Fraction) -> int | float | str:
 
 
 def _read(value: object) -> Fraction:
+    if hasattr(value, "item"):  # a NumPy number
+        value = value.item()
     try:
         number = exact(value)
     except ValueError:
@@ -170,6 +177,7 @@ def checked(cls: type[T]) -> type[T]:
 
     @functools.wraps(original)
     def __init__(self: Any, **fields: Any) -> None:
+        fields = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in fields.items()}  # NumPy arrays are lists
         try:
             original(self, **fields)
         except pydantic.ValidationError as error:

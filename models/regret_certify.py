@@ -6,11 +6,14 @@ itself, distributions that sum to one, multipliers with the right signs. The che
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flint
 import numpy as np
+from numpy.typing import NDArray
 
 from mechopt.models.price_lottery import Lottery, fraction, split
 from mechopt.models.regret_continuum import Curve
@@ -18,6 +21,7 @@ from mechopt.models.regret_pricing import RegretPricing
 from mechopt.solvers.program import Array
 from mechopt.solvers.rational import Rational, rational, text
 
+Index = NDArray[np.int64]
 GRAIN = 2**60
 DISCOUNTS = tuple(2.0**-k for k in (46, 42, 38, 34, 30, 26, 20))
 
@@ -27,41 +31,80 @@ def _grain(value: float) -> Rational:
 
 
 def from_lottery(model: RegretPricing, lottery: Lottery) -> dict[str, Any]:
-    """The finite part of a certificate from a price lottery: its mechanism, and nature's distribution with gamma."""
-    margins, order = split(model)
-    count, zero = model.types, flint.fmpq(0)
-    cost = fraction(model.cost[0])
-    q, m = [zero] * count, [zero] * count
-    sold, profit = zero, zero
+    """The finite part for one good on explicit profiles: the lottery's mechanism as a table over them."""
+    _, order = split(model)
+    q, m = ["0"] * model.types, ["0"] * model.types
+    table = _columns(model, 0, lottery)
     for k, i in enumerate(order):
-        sold += lottery.chance[k]
-        profit += lottery.chance[k] * margins[k]
-        q[i], m[i] = sold, profit + sold * cost
-    after = [*lottery.tail[1:], zero]
-    alpha = [[i, text(t - s)] for i, t, s in zip(order, lottery.tail, after, strict=True) if t > s]
-    gamma = [[v, w, text(t)] for w, v, t in zip(order, order[1:], lottery.tail[1:], strict=False) if t]
+        q[i], m[i] = table[0][k], table[1][k]
+    mechanism = {"allocation": [[x] for x in q], "payment": m}
+    return {"mechanism": mechanism, "nature": _chain(lottery, order)}
+
+
+def from_lotteries(model: RegretPricing, lotteries: list[Lottery | None], nature: Mapping[str, Any]) -> dict[str, Any]:
+    """The finite part for a box whose goods are sold apart, each by a lottery over its prices; None: never sold."""
+    goods = []
+    for j, lottery in enumerate(lotteries):
+        q, m = (["0"] * len(model.axes[j]) for _ in range(2))
+        if lottery is not None:
+            first = len(model.axes[j]) - len(lottery.chance)
+            q[first:], m[first:] = _columns(model, j, lottery)
+        goods.append({"allocation": q, "payment": m})
+    return {"mechanism": {"goods": goods}, "nature": nature}
+
+
+def _columns(model: RegretPricing, good: int, lottery: Lottery) -> tuple[list[str], list[str]]:
+    """Allocation and payment per positive margin: a type pays, on average, every price up to its value."""
+    cost, axis = fraction(model.cost[good]), positive_margins(model, good)
+    sold, profit = flint.fmpq(0), flint.fmpq(0)
+    q, m = [], []
+    for chance, margin in zip(lottery.chance, axis, strict=True):
+        sold += chance
+        profit += chance * margin
+        q.append(text(sold))
+        m.append(text(profit + sold * cost))
+    return q, m
+
+
+def positive_margins(model: RegretPricing, good: int) -> list[Rational]:
+    """Margins above cost of one good's values, increasing, exactly."""
+    if model.is_continuum:
+        return [fraction(x - model.cost[good]) for x in model.axes[good] if x > model.cost[good]]
+    return split(model)[0]
+
+
+def _chain(lottery: Lottery, order: Sequence[int]) -> dict[str, Any]:
+    """Nature on a chain of types, from her tail probabilities: gamma(v, v-) is the chance of v or more."""
+    after = [*lottery.tail[1:], flint.fmpq(0)]
     return {
-        "mechanism": {"allocation": [[text(x)] for x in q], "payment": [text(x) for x in m]},
-        "nature": {"alpha": alpha, "gamma": gamma},
+        "alpha": [[i, text(t - s)] for i, t, s in zip(order, lottery.tail, after, strict=True) if t > s],
+        "gamma": [[v, w, text(t)] for (w, v), t in zip(itertools.pairwise(order), lottery.tail[1:], strict=True) if t],
     }
+
+
+def comonotone(model: RegretPricing, lottery: Lottery, sold: Sequence[int]) -> dict[str, Any]:
+    """Nature on the diagonal of a box whose sold goods have proportional margins: all values rise together."""
+    shape = [len(axis) for axis in model.axes]
+    strides = [math.prod(shape[j + 1 :]) for j in range(len(shape))]
+    step = sum(strides[j] for j in sold)
+    first = shape[sold[0]] - len(lottery.tail)
+    return _chain(lottery, [k * step for k in range(first, shape[sold[0]])])
 
 
 def unsold(model: RegretPricing) -> dict[str, Any]:
-    """The finite part of a certificate when nothing can be sold at a profit: sell nothing, regret nothing."""
-    return {
-        "mechanism": {"allocation": [["0"] * model.goods] * model.types, "payment": ["0"] * model.types},
-        "nature": {"alpha": [[0, "1"]], "gamma": []},
-    }
+    """The finite part when nothing can be sold at a profit: sell nothing, regret nothing."""
+    nature = {"alpha": [[0, "1"]], "gamma": []}
+    if model.is_box:
+        return from_lotteries(model, [None] * model.goods, nature)
+    mechanism = {"allocation": [["0"] * model.goods] * model.types, "payment": ["0"] * model.types}
+    return {"mechanism": mechanism, "nature": nature}
 
 
-def from_point(model: RegretPricing, primal: Mapping[str, Array], dual: Mapping[str, Array]) -> dict[str, Any]:
-    """The finite part of a certificate from the floats of program (2.6), optimal or not."""
-    q, m = _menu(model, np.clip(np.nan_to_num(primal["q"]), 0, 1), np.nan_to_num(primal["m"]))
-    alpha, gamma = _nature(np.nan_to_num(dual["alpha"]), np.nan_to_num(dual["gamma"]))
-    return {
-        "mechanism": {"allocation": [[text(x) for x in row] for row in q], "payment": [text(x) for x in m]},
-        "nature": {"alpha": alpha, "gamma": gamma},
-    }
+def from_point(model: RegretPricing, q: Array, m: Array, nature: Mapping[str, Any]) -> dict[str, Any]:
+    """The finite part from any floats q (N, J) and m (N,), optimal or not: everyone picks from the menu they make."""
+    rows, payment = _menu(model, np.clip(np.nan_to_num(q), 0, 1), np.nan_to_num(m))
+    mechanism = {"allocation": [[text(x) for x in row] for row in rows], "payment": [text(x) for x in payment]}
+    return {"mechanism": mechanism, "nature": nature}
 
 
 def _menu(model: RegretPricing, q: Array, m: Array) -> tuple[list[list[Rational]], list[Rational]]:
@@ -103,21 +146,29 @@ def _menu(model: RegretPricing, q: Array, m: Array) -> tuple[list[list[Rational]
     return allocation, payment
 
 
-def _nature(alpha: Array, gamma: Array) -> tuple[list[list[Any]], list[list[Any]]]:
-    """alpha raised until every beta is nonnegative, then everything scaled until alpha sums to one."""
+def nature(alpha: Array, pairs: Index, gamma: Array) -> dict[str, Any]:
+    """Nature's part from floats: alpha (N,) raised until every beta is nonnegative, all scaled until it sums to one.
+
+    `pairs` (M, 2) are the (v, w) of `gamma` (M,).
+    """
     zero = flint.fmpq(0)
-    mass = [max(_grain(a), zero) for a in alpha.tolist()]
-    moves = [(int(v), int(w), _grain(float(gamma[v, w]))) for v, w in np.argwhere(gamma > 1e-15) if v != w]
-    beta = list(mass)
+    mass = {int(v): _grain(float(alpha[v])) for v in np.flatnonzero(alpha > 1e-15)}
+    large = np.flatnonzero((gamma > 1e-15) & (pairs[:, 0] != pairs[:, 1]))
+    moves = [(int(pairs[k, 0]), int(pairs[k, 1]), _grain(float(gamma[k]))) for k in large]
+    beta = dict(mass)
     for v, w, weight in moves:
-        beta[v] -= weight
-        beta[w] += weight
-    mass = [a - min(b, zero) for a, b in zip(mass, beta, strict=True)]
-    total = sum(mass, zero)
+        beta[v] = beta.get(v, zero) - weight
+        beta[w] = beta.get(w, zero) + weight
+    for v, left in beta.items():
+        if left < 0:
+            mass[v] = mass.get(v, zero) - left
+    total = sum(mass.values(), zero)
     if not total:
-        return [[0, "1"]], []
-    masses = [[v, text(a / total)] for v, a in enumerate(mass) if a]
-    return masses, [[v, w, text(weight / total)] for v, w, weight in moves]
+        return {"alpha": [[0, "1"]], "gamma": []}
+    return {
+        "alpha": [[v, text(a / total)] for v, a in sorted(mass.items()) if a],
+        "gamma": [[v, w, text(weight / total)] for v, w, weight in moves],
+    }
 
 
 def continuum(model: RegretPricing, sellers: Sequence[Curve | None], natures: Sequence[Curve | None]) -> dict[str, Any]:
@@ -146,6 +197,12 @@ def continuum(model: RegretPricing, sellers: Sequence[Curve | None], natures: Se
         "mechanism": mechanism,
         "nature": {"quantiles": [text(rational(x)) for x in quantiles.tolist()], "margins": margins},
     }
+
+
+def triangulated(model: RegretPricing, utility: Array, anchor: Array, share: float) -> dict[str, Any]:
+    """The continuum part under a budget: utilities at the nodes, moved a share of the way to the anchor."""
+    mixed = (1 - share) * np.nan_to_num(utility) + share * anchor
+    return {"mechanism": {"utility": [text(_grain(x)) for x in mixed.tolist()]}}
 
 
 def least_margin(model: RegretPricing, good: int) -> Any:

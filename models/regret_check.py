@@ -6,56 +6,14 @@ over rows that hold with room to spare, by a rigorous error bound; every other r
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flint
-import numpy as np
-
+from mechopt.models.checking import ZERO, at_most_zero, dot, largest_gain, number
+from mechopt.models.regret_check_continuum import budget_above, continuum_above, continuum_below
+from mechopt.models.regret_check_instance import Bracket, Instance
 from mechopt.solvers.certificate import Check
-from mechopt.solvers.rational import Rational, nearest, rational, text
-
-ZERO = flint.fmpq(0)
-BLOCK = 512
-Bracket = tuple[Rational, Rational]
-
-
-class Instance:
-    """The stated problem, read again from its file: exact bounds, costs and value profiles."""
-
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
-        profiles = parameters.get("profiles")
-        self.upper = [_number(x) for x in parameters.get("upper") or []]
-        goods = len(profiles[0]) if profiles else len(self.upper)
-        self.cost = [_number(x) for x in parameters.get("cost") or [0] * goods]
-        self.lower = [_number(x) for x in parameters.get("lower") or [0] * goods]
-        self.box = profiles is None
-        if profiles is not None:
-            self.types = [tuple(_number(x) for x in row) for row in profiles]
-            return
-        n, axes = int(parameters["points"]), []
-        for lo, c, hi in zip(self.lower, self.cost, self.upper, strict=True):
-            start = lo if c >= hi else max(lo, c)
-            axes.append([start + (hi - start) * k / n for k in range(n + 1)])
-        self.types = list(itertools.product(*axes))
-
-    def surplus(self, value: Sequence[Rational]) -> Rational:
-        """What a seller who knew the values would earn."""
-        return sum((max(v - c, ZERO) for v, c in zip(value, self.cost, strict=True)), ZERO)
-
-    def span(self, good: int) -> Bracket | None:
-        """Least and largest margin of a good over the types that can buy at a profit; None when there are none."""
-        most = self.upper[good] - self.cost[good]
-        return (max(self.lower[good] - self.cost[good], ZERO), most) if most > 0 else None
-
-
-def _number(value: Any) -> Rational:
-    return rational(repr(value) if isinstance(value, float) else value)
-
-
-def _dot(a: Sequence[Rational], b: Sequence[Rational]) -> Rational:
-    return sum((x * y for x, y in zip(a, b, strict=True)), ZERO)
+from mechopt.solvers.rational import Rational, nearest, text
 
 
 def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tuple[list[Check], dict[str, Bracket]]:
@@ -66,169 +24,105 @@ def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tupl
     instance = Instance(parameters)
     checks: list[Check] = []
     proved: dict[str, Bracket] = {}
-    parts = {"finite": (_finite_above, _finite_below)}
+    finite, whole = certificate["finite"], certificate.get("continuum", {})
+    parts = {"finite": (_finite_above, _finite_below, finite["mechanism"], finite["nature"])}
     if instance.box:
-        parts["continuum"] = (_continuum_above, _continuum_below)
-    for name, (above, below) in parts.items():
+        parts["continuum"] = (continuum_above, continuum_below, whole["mechanism"], whole["nature"])
+    elif instance.budget is not None:  # nature's distribution on the grid is one on the continuum
+        parts["continuum"] = (budget_above, _finite_below, whole["mechanism"], finite["nature"])
+    for name, (above, below, mechanism, nature) in parts.items():
         part = certificate[name]
-        upper, upper_checks = above(instance, part["mechanism"])
-        lower, lower_checks = below(instance, part["nature"])
+        upper, upper_checks = above(instance, mechanism)
+        lower, lower_checks = below(instance, nature)
         checks += [Check(f"{name}: {c.name}", c.residual, c.passed, c.detail) for c in upper_checks + lower_checks]
         for end, claimed, found in (("lower", part.get("lower"), lower), ("upper", part.get("upper"), upper)):
             if claimed is not None:
-                agrees = _number(claimed) == found
-                checks.append(Check(f"{name}: {end} bound as claimed", nearest(abs(_number(claimed) - found)), agrees))
+                agrees = number(claimed) == found
+                checks.append(Check(f"{name}: {end} bound as claimed", nearest(abs(number(claimed) - found)), agrees))
         checks.append(Check(f"{name}: lower bound at most upper", max(0.0, nearest(lower - upper)), lower <= upper))
         proved[name] = (lower, upper)
     return checks, proved
 
 
-def _worst(name: str, violation: Rational, where: str = "") -> Check:
-    return Check(name, max(0.0, nearest(violation)), violation <= 0, where)
-
-
 def _finite_above(instance: Instance, mechanism: Any) -> tuple[Rational, list[Check]]:
-    q = [tuple(_number(x) for x in row) for row in mechanism["allocation"]]
-    m = [_number(x) for x in mechanism["payment"]]
-    types = instance.types
-    if not len(types) == len(q) == len(m) or any(len(row) != len(instance.cost) for row in q):
+    """Worst regret of a mechanism on the grid: one table over all types, or, on a box, one per good sold apart.
+
+    Sold apart, what a type gains by a misreport is the sum of what it gains good by good, and so is its regret: the
+    rows of each good's own table imply every row of the product.
+    """
+    if "goods" not in mechanism:
+        rows = [tuple(number(x) for x in row) for row in mechanism["allocation"]]
+        return _table(instance.types, rows, mechanism["payment"], instance.cost, "")
+    if not instance.box:
+        raise ValueError("only a box is a product of its goods' values")
+    regret = ZERO
+    checks: list[Check] = []
+    for good, part in enumerate(_each(mechanism["goods"], instance.goods)):
+        axis, cost = [(x,) for x in instance.axes[good]], [instance.cost[good]]
+        column = [(number(x),) for x in part["allocation"]]
+        worst, found = _table(axis, column, part["payment"], cost, f"good {good + 1}: ")
+        regret, checks = regret + worst, checks + found
+    return regret, checks
+
+
+def _each(parts: Sequence[Any], goods: int) -> Sequence[Any]:
+    if len(parts) != goods:
+        raise ValueError("one part per good")
+    return parts
+
+
+def _table(
+    types: list[Any], q: list[Any], payment: Sequence[Any], cost: list[Rational], name: str
+) -> tuple[Rational, list[Check]]:
+    m = [number(x) for x in payment]
+    if not len(types) == len(q) == len(m) or any(len(row) != len(cost) for row in q):
         raise ValueError("the mechanism does not list every type and good")
     chance = max(max(max(-x, x - 1) for x in row) for row in q)
-    utility = [_dot(a, v) - p for a, v, p in zip(q, types, m, strict=True)]
-    truth, where = _incentives(types, q, m, utility)
-    regret = max(instance.surplus(v) - (p - _dot(a, instance.cost)) for v, a, p in zip(types, q, m, strict=True))
+    utility = [dot(a, v) - p for a, v, p in zip(q, types, m, strict=True)]
+    truth, where = largest_gain(types, utility, list(zip(q, m, strict=True)))
+    full = [sum((max(x - c, ZERO) for x, c in zip(v, cost, strict=True)), ZERO) for v in types]
+    regret = max(s - (p - dot(a, cost)) for s, a, p in zip(full, q, m, strict=True))
     return regret, [
-        _worst("allocation is a probability [lambda]", chance),
-        _worst("individually rational [beta]", -min(utility)),
-        _worst(f"incentive compatible, all {len(types)}^2 rows [gamma]", truth, where),
+        at_most_zero(f"{name}allocation is a probability [lambda]", chance),
+        at_most_zero(f"{name}individually rational [beta]", -min(utility)),
+        at_most_zero(f"{name}incentive compatible, all {len(types)}^2 rows [gamma]", truth, where),
     ]
-
-
-def _incentives(types: list[Any], q: list[Any], m: list[Rational], utility: list[Rational]) -> tuple[Rational, str]:
-    """The largest gain of any type from any report, exact wherever floats with an error bound cannot decide."""
-    menu = {entry: k for k, entry in reversed(list(enumerate(zip(q, m, strict=True))))}
-    report = list(menu.values())
-    V = np.array([[nearest(x) for x in v] for v in types])
-    Q = np.array([[nearest(x) for x in q[k]] for k in report])
-    M = np.array([nearest(m[k]) for k in report])
-    U = np.array([nearest(u) for u in utility])
-    doubt = 16 * (V.shape[1] + 4) * 2.0**-53
-    worst, where = ZERO, ""
-    for start in range(0, len(types), BLOCK):
-        rows = slice(start, start + BLOCK)
-        gain = V[rows] @ Q.T - M - U[rows, None]
-        size = np.abs(V[rows]) @ np.abs(Q.T) + np.abs(M) + np.abs(U[rows, None])
-        for i, k in np.argwhere(gain > -doubt * size - 1e-300).tolist():
-            v, w = start + i, report[k]
-            if v == w:
-                continue
-            exact = _dot(q[w], types[v]) - m[w] - utility[v]
-            if exact > worst:
-                worst, where = exact, f"type {v} reports {w}"
-    return worst, where
 
 
 def _finite_below(instance: Instance, nature: Mapping[str, Any]) -> tuple[Rational, list[Check]]:
-    types, cost = instance.types, instance.cost
-    alpha = [ZERO] * len(types)
+    """Nature's expected surplus less what any mechanism can earn, from the nonzeros of alpha and gamma."""
+    alpha: dict[int, Rational] = {}
+    beta: dict[int, Rational] = {}  # alpha(v) - sum_w gamma(v, w) + sum_w gamma(w, v)
+    price: dict[int, list[Rational]] = {}
+    types: dict[int, tuple[Rational, ...]] = {}
+
+    def know(v: int) -> int:
+        if v not in types:
+            types[v] = instance.type(v)
+            beta[v], price[v] = ZERO, [ZERO] * instance.goods
+        return v
+
+    least, value = ZERO, ZERO
     for v, mass in nature["alpha"]:
-        alpha[_index(v, types)] += _number(mass)
-    beta = list(alpha)  # alpha(v) - sum_w gamma(v, w) + sum_w gamma(w, v)
-    price = [[a * (x - c) for x, c in zip(v, cost, strict=True)] for a, v in zip(alpha, types, strict=True)]
-    least = min(alpha)
+        a = number(mass)
+        least = min(least, a)
+        alpha[know(v)] = alpha.get(v, ZERO) + a
+        beta[v] += a
+        price[v] = [p + a * (x - c) for p, x, c in zip(price[v], types[v], instance.cost, strict=True)]
+        value += a * instance.surplus(types[v])
     for v, w, weight in nature["gamma"]:
-        g, v, w = _number(weight), _index(v, types), _index(w, types)
+        g = number(weight)
         least = min(least, g)
-        beta[v] -= g
-        beta[w] += g
-        for j, (here, there) in enumerate(zip(types[w], types[v], strict=True)):
-            price[w][j] += g * (here - there)
-    value = sum((a * instance.surplus(v) for a, v in zip(alpha, types, strict=True) if a), ZERO)
-    value -= sum((x for row in price for x in row if x > 0), ZERO)
-    total = sum(alpha, ZERO)
+        beta[know(v)] -= g
+        beta[know(w)] += g
+        price[w] = [p + g * (here - there) for p, here, there in zip(price[w], types[w], types[v], strict=True)]
+    value -= sum((x for row in price.values() for x in row if x > 0), ZERO)
+    total = sum(alpha.values(), ZERO)
     return value, [
         Check("nature's probabilities sum to one [r]", nearest(abs(total - 1)), total == 1),
-        _worst("multipliers alpha, gamma are nonnegative", -least),
-        _worst("participation multiplier beta is nonnegative [m]", -min(beta)),
+        at_most_zero("multipliers alpha, gamma are nonnegative", -least),
+        at_most_zero("participation multiplier beta is nonnegative [m]", -min(beta.values())),
     ]
-
-
-def _index(position: Any, types: list[Any]) -> int:
-    if not isinstance(position, int) or isinstance(position, bool) or not 0 <= position < len(types):
-        raise ValueError(f"no type {position!r}")
-    return position
-
-
-def _continuum_above(instance: Instance, mechanism: Any) -> tuple[Rational, list[Check]]:
-    """Goods sold apart, each by an allocation piecewise linear in s = margin / largest margin: its worst regret."""
-    bad, order, total = ZERO, ZERO, ZERO
-    for good, (span, curve) in enumerate(_goods(instance, mechanism)):
-        s, q = [_number(x) for x in curve["nodes"]], [_number(x) for x in curve["allocation"]]
-        if len(s) != len(q) or s[0] != span[0] / span[1] or s[-1] != 1:
-            raise ValueError(f"the mechanism of good {good + 1} does not cover its values")
-        bad = max(bad, -min(q), max(q) - 1)
-        order = max(order, *(a - b for a, b in itertools.pairwise(q)), *(a - b for a, b in itertools.pairwise(s)))
-        if any(a >= b for a, b in itertools.pairwise(s)):
-            raise ValueError("nodes must increase")
-        total += span[1] * _worst_regret(s, q)
-    return total, [
-        _worst("allocation is a probability on the continuum", bad),
-        _worst("incentive compatible on the continuum: allocation rises with value", order),
-    ]
-
-
-def _worst_regret(s: list[Rational], q: list[Rational]) -> Rational:
-    """Maximum of s (1 - q(s)) + u(s), u the integral of q: a concave quadratic on every cell."""
-    u, worst = ZERO, s[0] * (1 - q[0])
-    for k in range(len(s) - 1):
-        step = s[k + 1] - s[k]
-        slope = (q[k + 1] - q[k]) / step
-        here = s[k] * (1 - q[k]) + u
-        if slope > 0 and s[k] * slope < 1 < s[k + 1] * slope:
-            worst = max(worst, here + (1 - s[k] * slope) ** 2 / (2 * slope))
-        u += step * (q[k] + q[k + 1]) / 2
-        worst = max(worst, s[k + 1] * (1 - q[k + 1]) + u)
-    return worst
-
-
-def _goods(instance: Instance, parts: Sequence[Any]) -> Iterator[tuple[Bracket, Any]]:
-    """Span and part of every good that can be sold at a profit; the others are never sold and have no part."""
-    if len(parts) != len(instance.cost):
-        raise ValueError("one part per good")
-    for good, part in enumerate(parts):
-        span = instance.span(good)
-        if (span is None) != (part is None):
-            raise ValueError(f"good {good + 1} is sold exactly if its upper bound exceeds its cost")
-        if span is not None:
-            yield span, part
-
-
-def _continuum_below(instance: Instance, nature: Mapping[str, Any]) -> tuple[Rational, list[Check]]:
-    """All goods' margins as functions of one quantile T: mean surplus less the most any mechanism can earn."""
-    T = [_number(x) for x in nature["quantiles"]]
-    if T[0] != 1 or T[-1] != 0 or any(a <= b for a, b in itertools.pairwise(T)):
-        raise ValueError("quantiles must fall from 1 to 0")
-    outside, order, total = ZERO, ZERO, ZERO
-    for span, margins in _goods(instance, nature["margins"]):
-        s = [_number(x) for x in margins]  # in units of the largest margin, one per quantile above zero
-        if len(s) != len(T) - 1:
-            raise ValueError("one margin per quantile above zero")
-        outside = max(outside, span[0] / span[1] - min(s), max(s) - 1)
-        order = max(order, ZERO, *(a - b for a, b in itertools.pairwise(s)))
-        total += span[1] * _mean_less_revenue(T, [a * t for a, t in zip(s, T, strict=False)] + [ZERO])
-    return total, [
-        _worst("nature stays inside the box", outside),
-        _worst("nature's margins rise as quantiles fall", order),
-    ]
-
-
-def _mean_less_revenue(T: list[Rational], R: list[Rational]) -> Rational:
-    total = ZERO
-    for k in range(len(T) - 1):
-        step, fall = T[k] - T[k + 1], R[k] - R[k + 1]
-        slope = fall / step
-        total += fall + (R[k] - slope * T[k]) * 2 * step / (T[k] + T[k + 1]) - max(fall, ZERO)
-    return total
 
 
 def bracket_text(bracket: Bracket) -> dict[str, str]:

@@ -27,16 +27,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from numpy.typing import NDArray
 
 from mechopt.models.inputs import Count, Number, checked, fail, plain
 from mechopt.models.outcome import ClosedForm
+from mechopt.models.regret_inputs import check_first, check_numbers
 from mechopt.solvers.memory import Size, available, human
 from mechopt.solvers.program import Array, Program
 
@@ -49,7 +50,9 @@ class RegretPricing:
 
     `upper`, `cost`, `lower`: money, one number per good (cost and lower default to zeros). `points`: grid steps n per
     good, hence n + 1 values from max(lower, cost) to upper (from lower, for a good whose cost is above its upper
-    bound). `profiles`: explicit value profiles, (K, J), instead of a grid. Raises InputError for anything else.
+    bound). `profiles`: explicit value profiles, (K, J), instead of a grid. `budget`: the values sum to at most this;
+    the grid then starts at `lower`, for values below cost matter on sets that are not boxes. Raises InputError for
+    anything else.
 
     >>> model = RegretPricing(upper=[1, 2], cost=[0, "1/2"], points=2)
     >>> assert model.values.tolist()[1] == [0.0, 1.25] and len(model.values) == 9
@@ -60,35 +63,14 @@ class RegretPricing:
     lower: tuple[Number, ...] = ()
     points: Count | None = None
     profiles: tuple[tuple[Number, ...], ...] | None = None
+    budget: Number | None = None
 
     def __post_init__(self) -> None:
-        if (self.points is None) == (self.profiles is None):
-            got = "neither" if self.points is None else "both"
-            raise fail("points", "either points or profiles", got, "points = 20 makes a grid of 20 steps per good")
-        if self.profiles is not None:
-            _check_profiles(self.profiles, self.upper)
-        elif not self.upper:
-            raise fail("upper", "one positive number per good", "none", "write upper = [1, 2] for two goods")
+        check_first(self)
         zeros = (Fraction(0),) * self.goods
         object.__setattr__(self, "cost", self.cost or zeros)
         object.__setattr__(self, "lower", self.lower or zeros)
-        for field in ("cost", "lower"):
-            given = getattr(self, field)
-            if len(given) != self.goods:
-                raise fail(field, f"{self.goods} numbers, one per good", f"{len(given)}", "or leave it out for zeros")
-            for j, number in enumerate(given):
-                if number < 0:
-                    raise fail(f"{field}[{j}]", "a number of at least 0", number)
-        for j, number in enumerate(self.upper):
-            if number <= 0:
-                raise fail(f"upper[{j}]", "a positive number", number, "leave out a good nobody values")
-            if self.lower[j] >= number:
-                raise fail(f"lower[{j}]", f"a number below upper[{j}] = {number}", self.lower[j])
-        for i, row in enumerate(self.profiles or ()):
-            for j, number in enumerate(row):
-                if number < self.lower[j] or (self.upper and number > self.upper[j]):
-                    limits = f"[{self.lower[j]}, {self.upper[j] if self.upper else 'inf'}]"
-                    raise fail(f"profiles[{i}][{j}]", f"a value in {limits}", number)
+        check_numbers(self)
 
     @property
     def goods(self) -> int:
@@ -98,6 +80,11 @@ class RegretPricing:
     @property
     def is_box(self) -> bool:
         """Whether the stated problem is on a box of values, the finite program being its grid."""
+        return self.profiles is None and self.budget is None
+
+    @property
+    def is_continuum(self) -> bool:
+        """Whether the stated problem has a continuum of values: a box, or a box cut by a budget."""
         return self.profiles is None
 
     def parameters(self) -> dict[str, Any]:
@@ -106,21 +93,42 @@ class RegretPricing:
         fields |= {"cost": [plain(x) for x in self.cost], "lower": [plain(x) for x in self.lower]}
         if self.profiles is not None:
             return fields | {"profiles": [[plain(x) for x in row] for row in self.profiles]}
-        return fields | {"points": self.points}
+        fields["points"] = self.points
+        return fields if self.budget is None else fields | {"budget": plain(self.budget)}
 
     @property
     def types(self) -> int:
         """N, the number of value profiles of the finite program."""
-        return len(self.profiles) if self.profiles else (self.points or 0) + 1 if self.goods == 1 else self._grid
+        return len(self.profiles) if self.profiles else self.grid if self.budget is None else len(self.values)
 
     @property
-    def _grid(self) -> int:
+    def grid(self) -> int:
+        """Points of the whole grid, before a budget removes some."""
         return int(((self.points or 0) + 1) ** self.goods)
 
     def floor(self, good: int) -> Fraction:
-        """Where the grid of a good starts: values below cost never matter on a box."""
+        """Where the grid of a good starts: on a box, values below cost never matter."""
         costly = self.cost[good] >= self.upper[good]
-        return self.lower[good] if costly else max(self.lower[good], self.cost[good])
+        return self.lower[good] if costly or self.budget is not None else max(self.lower[good], self.cost[good])
+
+    @cached_property
+    def axes(self) -> list[list[Fraction]]:
+        """The grid's values of each good, increasing, as fractions: (J, n + 1)."""
+        n = self.points or 1
+        starts = [self.floor(j) for j in range(self.goods)]
+        return [[lo + (hi - lo) * k / n for k in range(n + 1)] for lo, hi in zip(starts, self.upper, strict=True)]
+
+    @cached_property
+    def member(self) -> NDArray[np.bool_]:
+        """Which points of the grid the budget leaves, flat, the last good moving fastest; decided exactly."""
+        if self.budget is None:
+            return np.ones(self.grid, dtype=bool)
+        whole = math.lcm(self.budget.denominator, *(x.denominator for axis in self.axes for x in axis))
+        total = np.zeros((1,) * self.goods, dtype=object)
+        for j, axis in enumerate(self.axes):
+            counts = np.array([int(x * whole) for x in axis], dtype=object)
+            total = total + counts.reshape([-1 if i == j else 1 for i in range(self.goods)])
+        return np.asarray(total <= int(self.budget * whole), dtype=bool).ravel()
 
     @cached_property
     def exact_values(self) -> list[tuple[Fraction, ...]]:
@@ -128,16 +136,17 @@ class RegretPricing:
         if self.profiles is not None:
             return list(self.profiles)
         self.require_fits()
-        n = self.points or 1
-        axes = [
-            [self.floor(j) + (self.upper[j] - self.floor(j)) * k / n for k in range(n + 1)] for j in range(self.goods)
-        ]
-        return list(itertools.product(*axes))
+        every = itertools.product(*self.axes)
+        return [v for v, inside in zip(every, self.member.tolist(), strict=True) if inside]
 
     @cached_property
     def values(self) -> Array:
         """The value profiles V as floats, (N, J), money."""
-        return np.array([[float(x) for x in v] for v in self.exact_values])
+        if self.profiles is not None:
+            return np.array([[float(x) for x in v] for v in self.profiles])
+        self.require_fits()
+        axes = [np.array([float(x) for x in axis]) for axis in self.axes]
+        return np.stack([x.ravel()[self.member] for x in np.meshgrid(*axes, indexing="ij")], axis=1)
 
     @cached_property
     def costs(self) -> Array:
@@ -149,20 +158,24 @@ class RegretPricing:
         """Full surplus 1'(v - c)^+ per profile, (N,), money."""
         return np.asarray(np.maximum(self.values - self.costs, 0).sum(axis=1))
 
-    def size(self) -> Size:
-        """Size of the program the default engine solves, known before anything is built."""
-        count, goods = self.types, self.goods
-        if goods == 1:  # the price lottery of models/price_lottery.py
+    def size(self, all_pairs: bool = False) -> Size:
+        """Size of the program the default engine solves, or of program (2.6) as written, before anything is built."""
+        count, goods = len(self.profiles) if self.profiles else self.grid, self.goods
+        if all_pairs:
+            return Size(count**2 + (2 + goods) * count, 1 + (1 + goods) * count, (2 * goods + 2) * count**2)
+        if goods == 1:  # the price lottery
             return Size(3 * count + 2, 2 * count + 1, 8 * count)
-        return Size(count**2 + (2 + goods) * count, 1 + (1 + goods) * count, (2 * goods + 2) * count**2)
+        if self.is_box:  # the sweep: utilities alone
+            return Size((1 + goods) * count, 1 + count, (2 + 2 * goods) * count)
+        return Size((1 + 3 * goods) * count, 1 + (1 + goods) * count, (2 + goods) * (1 + 3 * goods) * count)
 
-    def require_fits(self) -> None:
+    def require_fits(self, all_pairs: bool = False) -> None:
         """Raise InputError, saying how large the program would be, when it would not fit in memory."""
-        size = self.size()
+        size = self.size(all_pairs)
         if not size.fits:
-            got = f"{self.points} steps for {self.goods} goods" if self.is_box else f"{self.types} profiles"
+            got = f"{self.points} steps for {self.goods} goods" if self.is_continuum else f"{self.types} profiles"
             raise fail(
-                "points" if self.is_box else "profiles",
+                "points" if self.is_continuum else "profiles",
                 f"a program that fits in the {human(available())} of memory that are free",
                 f"{got}: {size}",
                 "use fewer steps",
@@ -171,20 +184,24 @@ class RegretPricing:
     def words(self) -> str:
         """The problem and its program in words."""
         goods = "one good" if self.goods == 1 else f"{self.goods} goods"
-        if self.is_box:
+        if self.is_continuum:
             box = " x ".join(f"[{plain(lo)}, {plain(hi)}]" for lo, hi in zip(self.lower, self.upper, strict=True))
-            where = f"known only to lie in {box}; the finite program sees the {self.types:,} profiles of a grid"
+            cut = "" if self.budget is None else f" and to sum to at most {plain(self.budget)}"
+            where = f"known only to lie in {box}{cut}; the finite program sees a grid of {self.grid:,} profiles"
         else:
             where = f"one of {self.types:,} listed profiles"
+        count = len(self.profiles) if self.profiles else self.grid
+        pairs = f"{count**2:,} incentive rows" + ("" if self.is_box else " at most")
         rows = (__doc__ or "").partition("brackets:\n\n")[2].partition("\n\nIts dual")[0]
         return (
             f"Sell {goods} to one buyer whose values are {where}. Find the mechanism, truthful and never worse than "
-            f"staying away, that has the smallest worst-case regret against a seller who knows the values:\n\n{rows}"
+            "staying away, that has the smallest worst-case regret against a seller who knows the values "
+            f"({pairs}):\n\n{rows}"
         )
 
     def primal(self) -> Program:
         """The seller's program (2.6), all pairs of incentive rows."""
-        self.require_fits()
+        self.require_fits(all_pairs=True)
         V, c = self.values, self.costs  # (N, J), (J,)
         r = cp.Variable(name="r")
         q = cp.Variable(V.shape, name="q")
@@ -201,7 +218,7 @@ class RegretPricing:
 
     def dual(self) -> Program:
         """Nature's program (2.7); the multipliers of its rows are the mechanism, by the letters r, m and q."""
-        self.require_fits()
+        self.require_fits(all_pairs=True)
         V, c = self.values, self.costs
         N, J = V.shape
         alpha = cp.Variable(N, name="alpha", nonneg=True)
@@ -238,24 +255,6 @@ class RegretPricing:
             return None
         worth = sum((hi - c for c, hi in zip(self.cost, self.upper, strict=True) if c < hi), Fraction(0))
         return float(worth) * float(grid_optimum(self.points or 1))
-
-
-def _check_profiles(profiles: Sequence[Sequence[Fraction]], upper: Sequence[Fraction]) -> None:
-    if not profiles or not profiles[0]:
-        raise fail("profiles", "at least one value profile", "none", "write profiles = [[1, 2], [2, 1]]")
-    goods = len(upper) or len(profiles[0])
-    seen: dict[Sequence[Fraction], int] = {}
-    for i, row in enumerate(profiles):
-        if len(row) != goods:
-            raise fail(f"profiles[{i}]", f"{goods} values, one per good", f"{len(row)}")
-        if row in seen:
-            values = [float(x) for x in row]
-            again = f"{values}, also profiles[{seen[row]}]"
-            raise fail(f"profiles[{i}]", "a profile not listed before", again, "drop it")
-        seen[row] = i
-        for j, number in enumerate(row):
-            if number < 0:
-                raise fail(f"profiles[{i}][{j}]", "a value of at least 0", number)
 
 
 def one_good_optimum(least: float, most: float) -> float:

@@ -98,7 +98,13 @@ def load(program: LinearProgram, options: Mapping[str, Any], verbose: bool = Fal
     return highs
 
 
-def _read(highs: highspy.Highs, program: LinearProgram) -> Point:
+def status_of(highs: highspy.Highs) -> Status:
+    """Why HiGHS stopped, in our words."""
+    return _STATUS.get(highs.getModelStatus(), Status.SOLVER_ERROR)
+
+
+def read_point(highs: highspy.Highs, program: LinearProgram) -> Point:
+    """The point, multipliers and basis a HiGHS model holds; zeros where it has none."""
     solution, basis = highs.getSolution(), highs.getBasis()
     x = np.asarray(solution.col_value, dtype=float)
     y = np.asarray(solution.row_dual, dtype=float)
@@ -124,11 +130,11 @@ def _scale(program: LinearProgram) -> float:
 def _run(highs: highspy.Highs, program: LinearProgram) -> tuple[Status, Point, Residuals]:
     """Run, tell infeasible from unbounded, and factorise afresh when the point betrays a stale basis."""
     highs.run()
-    status = _STATUS.get(highs.getModelStatus(), Status.SOLVER_ERROR)
+    status = status_of(highs)
     if status is Status.INFEASIBLE_OR_UNBOUNDED:
         highs.setOptionValue("presolve", "off")
         highs.run()
-        status = _STATUS.get(highs.getModelStatus(), Status.SOLVER_ERROR)
+        status = status_of(highs)
     for tolerance in RELAXED:  # HiGHS may give up at the tightest tolerances; whatever it returns is measured
         if status is not Status.SOLVER_ERROR:
             break
@@ -136,8 +142,8 @@ def _run(highs: highspy.Highs, program: LinearProgram) -> tuple[Status, Point, R
         highs.setOptionValue("primal_feasibility_tolerance", tolerance)
         highs.setOptionValue("dual_feasibility_tolerance", tolerance)
         highs.run()
-        status = _STATUS.get(highs.getModelStatus(), Status.SOLVER_ERROR)
-    point = _read(highs, program)
+        status = status_of(highs)
+    point = read_point(highs, program)
     found = residuals(program, point)
     limit = ACCURACY * _scale(program)
     if status is Status.OPTIMAL and not program.integral.any() and max(found.primal, found.dual) > FEASIBILITY * 10:
@@ -146,7 +152,7 @@ def _run(highs: highspy.Highs, program: LinearProgram) -> tuple[Status, Point, R
             highs.clearSolver()
             highs.setBasis(basis)
             highs.run()
-            fresh = _read(highs, program)
+            fresh = read_point(highs, program)
             again = residuals(program, fresh)
             if max(again.primal, again.dual) < max(found.primal, found.dual):
                 point, found = fresh, again

@@ -48,12 +48,15 @@ BAD = {
     "uneven profiles": (toml("profiles=[[1,2],[1]]"), "parameters.profiles[1]", "2 values"),
     "profile outside": (toml("upper=[1]\nprofiles=[[2]]"), "parameters.profiles[0][0]", "[0, 1]"),
     "negative profile": (toml("profiles=[[-1]]"), "parameters.profiles[0][0]", "at least 0"),
+    "empty budget": (toml("upper=[1]\npoints=2\nbudget=0"), "parameters.budget", "empty"),
+    "budget below lower": (toml("upper=[2]\nlower=[1]\npoints=2\nbudget=1"), "parameters.budget", "more than the 1"),
+    "budget with profiles": (toml("profiles=[[1]]\nbudget=1"), "parameters.budget", "within the budget"),
     "gap": (toml("upper=[1]\npoints=2") + "[solve]\ngap=-1\n", "solve.gap", "greater than 0"),
     "method": (toml("upper=[1]\npoints=2") + '[solve]\nmethod="magic"\n', "solve.method", "all-pairs"),
     "method for one good": (
         toml("upper=[1,1]\npoints=2") + '[solve]\nmethod="price-lottery"\n',
         "solve.method",
-        "one good",
+        "rows or all-pairs",
     ),
     "solver option": (toml("upper=[1]\npoints=2") + "[solve.options]\nspeed=1\n", "solve.options", "speed"),
     "TOML": ('model = "regret-pricing"\n[parameters\n', "standard input", "line 2, column"),
@@ -112,7 +115,7 @@ def test_python_raises_the_same_words():
     with pytest.raises(mo.InputError, match="a mechopt model"):
         mo.solve("regret/one-good")
     with pytest.raises(mo.InputError, match=r"expected a program that fits .* 30,000,000,00\d rows"):
-        mo.RegretPricing(upper=[1], points=10**10).primal()
+        mo.solve(mo.RegretPricing(upper=[1], points=10**10))
 
 
 def test_decimals_mean_decimals():

@@ -301,8 +301,9 @@ def test_menu_of_explicit_profiles_is_truthful_everywhere():
     assert (lie - np.diag(lie)[:, None]).max() <= 1e-9
 
 
-def test_time_limit_still_brackets():
-    result = mo.solve(RegretPricing(upper=[1, 1], points=9), time_limit=1e-4)
+@pytest.mark.parametrize("method", ["all-pairs", "rows"])
+def test_time_limit_still_brackets(method):
+    result = mo.solve(RegretPricing(upper=[1, 1], points=9), time_limit=1e-4, method=method)
     assert result.status == "user_limit"
     assert result.bounds.certified
     assert result.bounds.lower <= 2 / math.e <= result.bounds.upper
