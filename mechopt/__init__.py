@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mechopt.models.outcome import Bounds as Bounds
     from mechopt.models.outcome import ClosedForm as ClosedForm
     from mechopt.models.posted_prices import PostedPrices as PostedPrices
+    from mechopt.models.regret_auction import RegretAuction as RegretAuction
     from mechopt.models.regret_pricing import RegretPricing as RegretPricing
     from mechopt.result import Result as Result
     from mechopt.solvers.program import Program as Program
@@ -36,6 +37,7 @@ _HOMES = {
     "Instance": "mechopt.instance",
     "PostedPrices": "mechopt.models.posted_prices",
     "Program": "mechopt.solvers.program",
+    "RegretAuction": "mechopt.models.regret_auction",
     "RegretPricing": "mechopt.models.regret_pricing",
     "Result": "mechopt.result",
     "Solution": "mechopt.solvers.program",

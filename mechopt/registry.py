@@ -41,13 +41,23 @@ ENTRIES = (
     ),
     Entry(
         name="posted-prices",
-        title="posted prices for bundles of goods, for one buyer whose values lie in a box: their worst regret, or the best",
+        title="posted prices of bundles for one buyer with values in a box: their worst-case regret, or the best ones",
         source="Kocyigit, Rujeerapaiboon, Kuhn (2020); Kocyigit's thesis, Section 2.4",
         model="mechopt.models.posted_prices:PostedPrices",
         solve="mechopt.models.posted_prices_solve:solve",
         check="mechopt.models.posted_prices_check:check",
         mechanism="mechopt.models.price_list:mechanism",
         picture="mechopt.plots_prices:picture",
+    ),
+    Entry(
+        name="regret-auction",
+        title="minimax-regret auction of several goods to several bidders whose values are known only to lie in a box",
+        source="Kocyigit's thesis, Chapter 3",
+        model="mechopt.models.regret_auction:RegretAuction",
+        solve="mechopt.models.regret_auction_solve:solve",
+        check="mechopt.models.regret_auction_check:check",
+        mechanism="mechopt.models.regret_auction_outcome:mechanism",
+        picture="mechopt.plots_auction:picture",
     ),
 )
 

@@ -200,7 +200,11 @@ class Result:
         packed = pack(self.arrays)
         write(folder / FILES["arrays"], packed)
         if self.certificate is not None:
-            sealed = {**self.certificate, "arrays_sha256": hashlib.sha256(packed).hexdigest()}
+            sealed = {
+                **self.certificate,
+                "arrays_sha256": hashlib.sha256(packed).hexdigest(),
+                "result_sha256": digest(self.document),
+            }
             sealed["digest"] = digest(sealed)
             write(folder / FILES["certificate"], json.dumps(sealed, allow_nan=False).encode())
         write(folder / RESULT, self.to_json().encode())

@@ -34,6 +34,10 @@ def summary(result: Result) -> str:
     lines.append(f"time         {size['build_seconds']:.3g} s to build, {size['solve_seconds']:.3g} s to solve")
     shown = ", ".join(f"{k} {v:.1e}" for k, v in residuals.items() if v is not None)
     lines.append(f"residuals    {shown or 'nothing to measure'}")
+    prices = document["quantities"].get("prices")
+    if isinstance(prices, dict):
+        listed = ", ".join(f"{bundle}: {price:.6g}" for bundle, price in prices.items())
+        lines.append(f"prices       {listed if len(listed) < 90 else listed[:87] + '...'}")
     atoms = document["quantities"].get("worst_case")
     if atoms:
         worst = max(atoms, key=lambda atom: atom["probability"])

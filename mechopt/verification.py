@@ -54,6 +54,7 @@ def verify(path: str | Path) -> Verification:
         return Verification((Check("the files can be read", math.nan, False, str(error)),))
     seals = (
         _equal("certificate.json is as written", certificate.get("digest"), digest(certificate)),
+        _equal("result.json is as written", certificate.get("result_sha256"), digest(document)),
         _equal("arrays.npz is as written", certificate.get("arrays_sha256"), hashlib.sha256(packed).hexdigest()),
     )
     return Verification(seals + verify_documents(document, certificate).checks)

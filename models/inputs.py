@@ -152,13 +152,13 @@ def _expected(error: Mapping[str, Any]) -> str:
 
 def translate(error: pydantic.ValidationError, known: Iterable[str] = ()) -> InputError:
     """A pydantic error in our words; `known` are the fields that exist, named when an unknown one came."""
-    problems = []
+    problems: list[Problem] = []
     for item in error.errors(include_url=False):
         steps = [f"[{s}]" if isinstance(s, int) else f".{s}" for s in item["loc"] if s != "function-before"]
         field = "".join(steps).lstrip(".")
         context = item.get("ctx", {})
         if isinstance(context.get("error"), InputError):  # raised by our own __post_init__
-            problems.extend(context["error"].problems)
+            problems.extend(p.inside(field) if field else p for p in context["error"].problems)
             continue
         unknown = item["type"] in ("extra_forbidden", "unexpected_keyword_argument")
         got = "none" if item["type"] == "missing" else context.get("got", shorten(item["input"]))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechopt.solvers.program import Residuals, Statistics, Status
+if TYPE_CHECKING:  # the checkers read this module, and load neither CVXPY nor a solver
+    from mechopt.solvers.program import Residuals, Statistics, Status
 
 Array = NDArray[np.float64]
 Progress = Callable[[str], None]

@@ -9,20 +9,24 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import flint
 import numpy as np
 from numpy.typing import NDArray
 
+from mechopt.models.moments import Side, features, room
 from mechopt.models.price_lottery import Lottery, fraction, split
 from mechopt.models.regret_continuum import Curve
 from mechopt.models.regret_pricing import RegretPricing
+from mechopt.solvers.certificate import project
 from mechopt.solvers.program import Array
 from mechopt.solvers.rational import Rational, rational, text
 
 Index = NDArray[np.int64]
 GRAIN = 2**60
+MIXED = 2.0**-34  # of the distribution with most room, mixed into nature's where moments bind
 DISCOUNTS = tuple(2.0**-k for k in (46, 42, 38, 34, 30, 26, 20))
 
 
@@ -100,14 +104,24 @@ def unsold(model: RegretPricing) -> dict[str, Any]:
     return {"mechanism": mechanism, "nature": nature}
 
 
-def from_point(model: RegretPricing, q: Array, m: Array, nature: Mapping[str, Any]) -> dict[str, Any]:
+def from_point(
+    model: RegretPricing, q: Array, m: Array, nature: Mapping[str, Any], sigma: Array | None = None
+) -> dict[str, Any]:
     """The finite part from any floats q (N, J) and m (N,), optimal or not: everyone picks from the menu they make."""
-    rows, payment = _menu(model, np.clip(np.nan_to_num(q), 0, 1), np.nan_to_num(m))
-    mechanism = {"allocation": [[text(x) for x in row] for row in rows], "payment": [text(x) for x in payment]}
+    sigma = np.zeros(len(model.sides)) if sigma is None else np.nan_to_num(sigma)
+    rows, payment = _menu(
+        model, np.clip(np.nan_to_num(q), 0, 1), np.nan_to_num(m), features(model.values, model.sides) @ sigma
+    )
+    mechanism: dict[str, Any] = {
+        "allocation": [[text(x) for x in row] for row in rows],
+        "payment": [text(x) for x in payment],
+    }
+    if model.sides:
+        mechanism["sigma"] = [text(_grain(x)) for x in sigma.tolist()]
     return {"mechanism": mechanism, "nature": nature}
 
 
-def _menu(model: RegretPricing, q: Array, m: Array) -> tuple[list[list[Rational]], list[Rational]]:
+def _menu(model: RegretPricing, q: Array, m: Array, known: Array) -> tuple[list[list[Rational]], list[Rational]]:
     """Every type picks the entry it likes best from the menu with a discount on the seller's profit, or nothing.
 
     The discount makes near-ties break for the seller; the best of a few sizes is kept.
@@ -119,7 +133,7 @@ def _menu(model: RegretPricing, q: Array, m: Array) -> tuple[list[list[Rational]
 
     def regret(discount: float) -> float:
         pick = np.argmax(model.values @ Q.T - (M - discount * profit), axis=1)
-        return float((model.surplus - (1 - discount) * profit[pick]).max())
+        return float((model.surplus - known - (1 - discount) * profit[pick]).max())
 
     discount = rational(min(DISCOUNTS, key=regret))
     cost = [fraction(c) for c in model.cost]
@@ -144,6 +158,43 @@ def _menu(model: RegretPricing, q: Array, m: Array) -> tuple[list[list[Rational]
         allocation.append(menu[best][0])
         payment.append(menu[best][1])
     return allocation, payment
+
+
+def nature_of(model: RegretPricing, alpha: Array, pairs: Index, gamma: Array) -> dict[str, Any]:
+    """Nature's part from floats; where moments are known, a distribution that has them exactly.
+
+    A little of the distribution with most room is mixed in, so that the last correction, in rationals, finds every
+    probability and every beta above zero.
+    """
+    if not model.sides:
+        return nature(alpha, pairs, gamma)
+    even = room(model.values, model.sides)
+    total = alpha.sum()
+    mixed = even if total <= 0.5 else (1 - MIXED) * alpha / total + MIXED * np.maximum(even, 0)
+    kept = gamma * 0 if total <= 0.5 else (1 - MIXED) * gamma / total
+    start = [_grain(x) for x in mixed.tolist()]
+    order = np.argsort(-even).tolist()
+    known = [{v: _power(value, row) for v, value in enumerate(model.exact_values)} for row in model.sides]
+    held: list[int] = []
+    for _ in range(len(model.sides) + 1):
+        rows = [{v: flint.fmpq(1) for v in range(len(start))}, *(known[k] for k in held)]
+        right = [flint.fmpq(1), *(fraction(model.sides[k].bound) for k in held)]
+        moved = project(rows, right, start, order[: 4 * (len(held) + 2)])
+        if moved is None:
+            break
+        found = [sum((f[v] * a for v, a in enumerate(moved)), flint.fmpq(0)) for f in known]
+        over = [k for k, row in enumerate(model.sides) if found[k] > fraction(row.bound)]
+        start = moved
+        if not over:
+            break
+        held += over
+    large = np.flatnonzero((kept > 1e-15) & (pairs[:, 0] != pairs[:, 1]))
+    moves = [[int(pairs[k, 0]), int(pairs[k, 1]), text(_grain(float(kept[k])))] for k in large]
+    return {"alpha": [[v, text(a)] for v, a in enumerate(start) if a], "gamma": moves}
+
+
+def _power(value: Sequence[Fraction], row: Side) -> Rational:
+    return fraction(row.sign * value[row.good] ** row.power)
 
 
 def nature(alpha: Array, pairs: Index, gamma: Array) -> dict[str, Any]:
@@ -199,10 +250,13 @@ def continuum(model: RegretPricing, sellers: Sequence[Curve | None], natures: Se
     }
 
 
-def triangulated(model: RegretPricing, utility: Array, anchor: Array, share: float) -> dict[str, Any]:
+def triangulated(model: RegretPricing, utility: Array, anchor: Array, share: float, sigma: Array) -> dict[str, Any]:
     """The continuum part under a budget: utilities at the nodes, moved a share of the way to the anchor."""
     mixed = (1 - share) * np.nan_to_num(utility) + share * anchor
-    return {"mechanism": {"utility": [text(_grain(x)) for x in mixed.tolist()]}}
+    part: dict[str, Any] = {"utility": [text(_grain(x)) for x in mixed.tolist()]}
+    if model.sides:
+        part["sigma"] = [text(_grain(x)) for x in np.maximum(np.nan_to_num(sigma), 0).tolist()]
+    return {"mechanism": part}
 
 
 def least_margin(model: RegretPricing, good: int) -> Any:

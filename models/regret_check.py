@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mechopt.models.checking import ZERO, at_most_zero, dot, largest_gain, number
-from mechopt.models.regret_check_continuum import budget_above, continuum_above, continuum_below
+from mechopt.models.regret_check_continuum import (
+    budget_above,
+    continuum_above,
+    continuum_below,
+    moments_above,
+)
 from mechopt.models.regret_check_instance import Bracket, Instance
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational, nearest, text
@@ -26,7 +31,9 @@ def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tupl
     proved: dict[str, Bracket] = {}
     finite, whole = certificate["finite"], certificate.get("continuum", {})
     parts = {"finite": (_finite_above, _finite_below, finite["mechanism"], finite["nature"])}
-    if instance.box:
+    if instance.box and instance.sides:
+        parts["continuum"] = (moments_above, _finite_below, whole["mechanism"], finite["nature"])
+    elif instance.box:
         parts["continuum"] = (continuum_above, continuum_below, whole["mechanism"], whole["nature"])
     elif instance.budget is not None:  # nature's distribution on the grid is one on the continuum
         parts["continuum"] = (budget_above, _finite_below, whole["mechanism"], finite["nature"])
@@ -52,15 +59,15 @@ def _finite_above(instance: Instance, mechanism: Any) -> tuple[Rational, list[Ch
     """
     if "goods" not in mechanism:
         rows = [tuple(number(x) for x in row) for row in mechanism["allocation"]]
-        return _table(instance.types, rows, mechanism["payment"], instance.cost, "")
-    if not instance.box:
+        return _table(instance.types, rows, mechanism["payment"], instance, mechanism.get("sigma", []))
+    if not instance.box or instance.sides:
         raise ValueError("only a box is a product of its goods' values")
     regret = ZERO
     checks: list[Check] = []
     for good, part in enumerate(_each(mechanism["goods"], instance.goods)):
         axis, cost = [(x,) for x in instance.axes[good]], [instance.cost[good]]
         column = [(number(x),) for x in part["allocation"]]
-        worst, found = _table(axis, column, part["payment"], cost, f"good {good + 1}: ")
+        worst, found = _rows(axis, column, part["payment"], cost, f"good {good + 1}: ")
         regret, checks = regret + worst, checks + found
     return regret, checks
 
@@ -72,7 +79,25 @@ def _each(parts: Sequence[Any], goods: int) -> Sequence[Any]:
 
 
 def _table(
-    types: list[Any], q: list[Any], payment: Sequence[Any], cost: list[Rational], name: str
+    types: list[Any], q: list[Any], payment: Sequence[Any], instance: Instance, multipliers: Sequence[Any]
+) -> tuple[Rational, list[Check]]:
+    """One table over all types; where moments are known, their multipliers pay for part of the regret."""
+    sigma = [number(x) for x in multipliers]
+    paid = [instance.known(v, sigma) for v in types]
+    worst, checks = _rows(types, q, payment, instance.cost, "", paid)
+    worst += sum((s * bound for s, (*_, bound) in zip(sigma, instance.sides, strict=True)), ZERO)
+    if sigma:
+        checks.append(at_most_zero("moment multipliers sigma are nonnegative", -min(sigma)))
+    return worst, checks
+
+
+def _rows(
+    types: list[Any],
+    q: list[Any],
+    payment: Sequence[Any],
+    cost: list[Rational],
+    name: str,
+    paid: Sequence[Rational] = (),
 ) -> tuple[Rational, list[Check]]:
     m = [number(x) for x in payment]
     if not len(types) == len(q) == len(m) or any(len(row) != len(cost) for row in q):
@@ -81,7 +106,8 @@ def _table(
     utility = [dot(a, v) - p for a, v, p in zip(q, types, m, strict=True)]
     truth, where = largest_gain(types, utility, list(zip(q, m, strict=True)))
     full = [sum((max(x - c, ZERO) for x, c in zip(v, cost, strict=True)), ZERO) for v in types]
-    regret = max(s - (p - dot(a, cost)) for s, a, p in zip(full, q, m, strict=True))
+    regrets = [s - (p - dot(a, cost)) for s, a, p in zip(full, q, m, strict=True)]
+    regret = max(r - k for r, k in zip(regrets, paid, strict=True)) if paid else max(regrets)
     return regret, [
         at_most_zero(f"{name}allocation is a probability [lambda]", chance),
         at_most_zero(f"{name}individually rational [beta]", -min(utility)),
@@ -118,7 +144,13 @@ def _finite_below(instance: Instance, nature: Mapping[str, Any]) -> tuple[Ration
         price[w] = [p + g * (here - there) for p, here, there in zip(price[w], types[w], types[v], strict=True)]
     value -= sum((x for row in price.values() for x in row if x > 0), ZERO)
     total = sum(alpha.values(), ZERO)
+    held = [
+        at_most_zero(f"nature's moment row {k + 1} [sigma]", sum(
+            (sign * a * types[v][good] ** power for v, a in alpha.items()), ZERO) - bound)
+        for k, (good, power, sign, bound) in enumerate(instance.sides)
+    ]  # fmt: skip
     return value, [
+        *held,
         Check("nature's probabilities sum to one [r]", nearest(abs(total - 1)), total == 1),
         at_most_zero("multipliers alpha, gamma are nonnegative", -least),
         at_most_zero("participation multiplier beta is nonnegative [m]", -min(beta.values())),

@@ -24,6 +24,14 @@ class Instance:
         self.lower = [number(x) for x in parameters.get("lower") or [0] * self.goods]
         self.budget = None if budget is None else number(budget)
         self.box = profiles is None and budget is None
+        self.sides: list[tuple[int, int, int, Rational]] = []  # sign * E[v_good^power] <= bound
+        for moment in parameters.get("moments") or []:
+            goods = range(self.goods) if moment.get("good") is None else [int(moment["good"]) - 1]
+            for good in goods:
+                if moment.get("at_most") is not None:
+                    self.sides.append((good, int(moment.get("power", 1)), 1, number(moment["at_most"])))
+                if moment.get("at_least") is not None:
+                    self.sides.append((good, int(moment.get("power", 1)), -1, -number(moment["at_least"])))
         self.axes: list[list[Rational]] = []
         self.listed: list[tuple[Rational, ...]] = []
         if profiles is not None:
@@ -31,7 +39,7 @@ class Instance:
             return
         n = int(parameters["points"])
         for lo, c, hi in zip(self.lower, self.cost, self.upper, strict=True):
-            start = lo if c >= hi or self.budget is not None else max(lo, c)
+            start = lo if c >= hi or self.budget is not None or self.sides else max(lo, c)
             self.axes.append([start + (hi - start) * k / n for k in range(n + 1)])
         if self.budget is not None:
             self.listed = [v for v in itertools.product(*self.axes) if sum(v, ZERO) <= self.budget]
@@ -53,6 +61,11 @@ class Instance:
             position, k = divmod(position, len(axis))
             value.append(axis[k])
         return tuple(reversed(value))
+
+    def known(self, value: Sequence[Rational], sigma: Sequence[Rational]) -> Rational:
+        """sum_k sigma_k f_k(v), the part of regret the moments pay for."""
+        pairs = zip(sigma, self.sides, strict=True)
+        return sum((s * sign * value[good] ** power for s, (good, power, sign, _) in pairs), ZERO)
 
     def surplus(self, value: Sequence[Rational]) -> Rational:
         """What a seller who knew the values would earn."""

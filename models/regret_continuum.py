@@ -152,13 +152,14 @@ def split_cells(nodes: Array, slack: Array, target: float) -> Array:
 
 def refine(
     start: Array, solve_on: Callable[[Array], Curve], slack: Callable[[Curve], Array], target: float | None,
-    options: Options,
+    options: Options, sense: int,
 ) -> Curve:  # fmt: skip
     """Solve on the start nodes, then, if a target is given, split loose cells until none exceeds it.
 
-    Stops early where floats have nothing more to give, or at MOST_NODES.
+    Keeps the best curve seen (`sense` 1: the lowest bound, -1: the highest), and stops early where floats have
+    nothing more to give, or at MOST_NODES.
     """
-    curve = solve_on(start)
+    curve = best = solve_on(start)
     for _ in range(ROUNDS if target else 0):
         loose = slack(curve)
         nodes = split_cells(curve.nodes, loose, target or 0.0)
@@ -166,7 +167,10 @@ def refine(
             break
         options.progress(f"refining the continuum bracket: {len(nodes)} nodes")
         curve = solve_on(nodes)
-    return curve
+        if sense * curve.bound >= sense * best.bound:
+            break
+        best = curve
+    return best
 
 
 def bracket(least: float, n: int, gap: float | None, options: Options) -> tuple[Curve, Curve]:
@@ -178,9 +182,11 @@ def bracket(least: float, n: int, gap: float | None, options: Options) -> tuple[
     >>> assert low.bound < 0.36787944117144233 < top.bound and top.bound - low.bound < 1e-3
     """
     target = SHARE * gap if gap else None
-    upper = refine(np.linspace(least, 1.0, n + 1), lambda s: seller_curve(s, options), _seller_slack, target, options)
+    upper = refine(
+        np.linspace(least, 1.0, n + 1), lambda s: seller_curve(s, options), _seller_slack, target, options, 1
+    )
     lower = refine(
-        np.linspace(1.0, 0.0, n + 1), lambda T: nature_curve(T, least, options), _nature_slack, target, options
+        np.linspace(1.0, 0.0, n + 1), lambda T: nature_curve(T, least, options), _nature_slack, target, options, -1
     )
     return upper, lower
 

@@ -47,8 +47,8 @@ class Finite:
 def choose(model: RegretPricing, method: str | None) -> Callable[[RegretPricing, Options], Finite | None]:
     """The engine by its name, or the first that fits. Raises InputError for one that does not."""
     fits = {
-        "price-lottery": model.goods == 1 and model.budget is None,
-        "sweep": model.is_continuum and lattice(model) is not None,
+        "price-lottery": model.goods == 1 and model.budget is None and not model.moments,
+        "sweep": model.is_continuum and not model.moments and lattice(model) is not None,
         "rows": True,
         "all-pairs": True,
     }
@@ -175,11 +175,13 @@ def by_rows(model: RegretPricing, options: Options) -> Finite:
     N, J = model.values.shape
     if not found.status.has_point:
         raise SolveError(Solution(found.status, np.nan, found.bound, {}, {}, found.residuals, found.statistics))
-    q = found.point.x[1 + N :].reshape(N, J)
+    q = found.point.x[1 + N : 1 + N + N * J].reshape(N, J)
+    sigma = np.maximum(found.point.x[1 + N + N * J :], 0)
     payment = (q * model.values).sum(axis=1) - found.point.x[1 : 1 + N]
     pairs = found.labels["gamma"] if len(found.labels["gamma"]) else np.zeros((0, 2), np.int64)
-    nature = regret_certify.nature(np.maximum(found.point.y[:N], 0), pairs, np.maximum(found.multipliers["gamma"], 0))
-    part = regret_certify.from_point(model, q, payment, nature)
+    weights = np.maximum(found.multipliers["gamma"], 0)
+    nature = regret_certify.nature_of(model, np.maximum(found.point.y[:N], 0), pairs, weights)
+    part = regret_certify.from_point(model, q, payment, nature, sigma)
     return Finite(part, "rows", found.value, found.bound, found.status, found.statistics, found.residuals)
 
 
@@ -189,8 +191,9 @@ def all_pairs(model: RegretPricing, options: Options) -> Finite:
     gamma = solution.dual.get("gamma", np.zeros((model.types, model.types)))
     pairs = np.argwhere(gamma > 0)
     alpha = solution.dual.get("alpha", np.zeros(model.types))
-    nature = regret_certify.nature(alpha, pairs, gamma[gamma > 0])
-    part = regret_certify.from_point(model, solution.primal["q"], solution.primal["m"], nature)
+    nature = regret_certify.nature_of(model, alpha, pairs, gamma[gamma > 0])
+    sigma = np.maximum(np.atleast_1d(solution.primal.get("sigma", np.zeros(0))), 0)
+    part = regret_certify.from_point(model, solution.primal["q"], solution.primal["m"], nature, sigma)
     return Finite(part, "all-pairs", solution.value, solution.bound, solution.status,
                   solution.statistics, solution.residuals)  # fmt: skip
 

@@ -38,6 +38,9 @@ def check_numbers(model: RegretPricing) -> None:
         if model.lower[j] >= number:
             raise fail(f"lower[{j}]", f"a number below upper[{j}] = {number}", model.lower[j])
     _check_budget(model)
+    if model.budget is not None and any(moment.power > 1 for moment in model.moments):
+        raise fail("moments", "power 1 together with a budget", "a higher power", "drop the budget or the moment")
+    _ = model.sides  # refuses goods there are not
     for i, row in enumerate(model.profiles or ()):
         for j, number in enumerate(row):
             if number < model.lower[j] or (model.upper and number > model.upper[j]):

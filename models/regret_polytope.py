@@ -25,6 +25,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from mechopt.models.moments import bounds as moment_bounds
+from mechopt.models.moments import features
 from mechopt.models.regret_pricing import RegretPricing
 from mechopt.solvers.program import Array, Program
 
@@ -144,12 +146,15 @@ def program(model: RegretPricing) -> Program:
     at = sp.csr_array((np.ones(corners.size), (np.arange(corners.size), corners.ravel())), shape=(corners.size, len(V)))
     surplus = np.maximum(V - c, 0).sum(axis=1)[corners].ravel()
     a, b, low, high = mesh.parallelograms.T
-    return Program(cp.Minimize(r), {
-        "alpha": r >= surplus + (at - spend @ gradient) @ u,
+    sigma = cp.Variable(len(model.sides), name="sigma") if model.sides else np.zeros(0)
+    known = features(V, model.sides)[corners.ravel()] @ sigma
+    return Program(cp.Minimize(r + moment_bounds(model.sides) @ sigma), {
+        "alpha": r + known >= surplus + (at - spend @ gradient) @ u,
         "gamma": u[a] + u[b] >= u[low] + u[high],
         "lambda": gradient @ u <= 1,
         "chance": gradient @ u >= 0,
         "beta": u >= 0,
+        **({"sigma": sigma >= 0} if model.sides else {}),
     })  # fmt: skip
 
 

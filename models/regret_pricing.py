@@ -19,6 +19,10 @@ Its dual (2.7), the primal's letters in brackets:
 
 alpha is nature's distribution, beta the price of participation, gamma of truth, lambda of capacity.
 
+Where moments of the distribution are known, as rows E[f_k(v)] <= b_k, the objective gains sum_k b_k sigma_k, every
+regret row sum_k sigma_k f_k(v) on its left, with sigma >= 0, and the dual the rows sum_v alpha(v) f_k(v) <= b_k
+[sigma_k]: the worst case is then over the distributions with these moments.
+
 Source: C. Kocyigit, N. Rujeerapaiboon, D. Kuhn, Robust multidimensional pricing: separation without regret (2020),
 and Kocyigit's thesis, Chapter 2. Theorem 2.3.1: on the box [0, vbar] the optimum is 1'(vbar - c)^+ / e.
 """
@@ -36,6 +40,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechopt.models.inputs import Count, Number, checked, fail, plain
+from mechopt.models.moments import Moment, Side, features, sides
+from mechopt.models.moments import bounds as moment_bounds
 from mechopt.models.outcome import ClosedForm
 from mechopt.models.regret_inputs import check_first, check_numbers
 from mechopt.solvers.memory import Size, available, human
@@ -51,8 +57,9 @@ class RegretPricing:
     `upper`, `cost`, `lower`: money, one number per good (cost and lower default to zeros). `points`: grid steps n per
     good, hence n + 1 values from max(lower, cost) to upper (from lower, for a good whose cost is above its upper
     bound). `profiles`: explicit value profiles, (K, J), instead of a grid. `budget`: the values sum to at most this;
-    the grid then starts at `lower`, for values below cost matter on sets that are not boxes. Raises InputError for
-    anything else.
+    the grid then starts at `lower`, for values below cost matter on sets that are not boxes. `moments`: what is known
+    of the distribution, a list of {good, power, at_least, at_most}; regret is then the worst expected one. Raises
+    InputError for anything else.
 
     >>> model = RegretPricing(upper=[1, 2], cost=[0, "1/2"], points=2)
     >>> assert model.values.tolist()[1] == [0.0, 1.25] and len(model.values) == 9
@@ -64,6 +71,7 @@ class RegretPricing:
     points: Count | None = None
     profiles: tuple[tuple[Number, ...], ...] | None = None
     budget: Number | None = None
+    moments: tuple[Moment, ...] = ()
 
     def __post_init__(self) -> None:
         check_first(self)
@@ -92,9 +100,12 @@ class RegretPricing:
         fields: dict[str, Any] = {"upper": [plain(x) for x in self.upper]} if self.upper else {}
         fields |= {"cost": [plain(x) for x in self.cost], "lower": [plain(x) for x in self.lower]}
         if self.profiles is not None:
-            return fields | {"profiles": [[plain(x) for x in row] for row in self.profiles]}
-        fields["points"] = self.points
-        return fields if self.budget is None else fields | {"budget": plain(self.budget)}
+            fields["profiles"] = [[plain(x) for x in row] for row in self.profiles]
+        else:
+            fields["points"] = self.points
+        if self.budget is not None:
+            fields["budget"] = plain(self.budget)
+        return fields | ({"moments": [moment.parameters() for moment in self.moments]} if self.moments else {})
 
     @property
     def types(self) -> int:
@@ -108,8 +119,8 @@ class RegretPricing:
 
     def floor(self, good: int) -> Fraction:
         """Where the grid of a good starts: on a box, values below cost never matter."""
-        costly = self.cost[good] >= self.upper[good]
-        return self.lower[good] if costly or self.budget is not None else max(self.lower[good], self.cost[good])
+        whole = self.cost[good] >= self.upper[good] or self.budget is not None or self.moments
+        return self.lower[good] if whole else max(self.lower[good], self.cost[good])
 
     @cached_property
     def axes(self) -> list[list[Fraction]]:
@@ -154,6 +165,11 @@ class RegretPricing:
         return np.array([float(x) for x in self.cost])
 
     @cached_property
+    def sides(self) -> tuple[Side, ...]:
+        """The moments as rows E[f_k(v)] <= b_k."""
+        return sides(self.moments, self.goods)
+
+    @cached_property
     def surplus(self) -> Array:
         """Full surplus 1'(v - c)^+ per profile, (N,), money."""
         return np.asarray(np.maximum(self.values - self.costs, 0).sum(axis=1))
@@ -163,9 +179,9 @@ class RegretPricing:
         count, goods = len(self.profiles) if self.profiles else self.grid, self.goods
         if all_pairs:
             return Size(count**2 + (2 + goods) * count, 1 + (1 + goods) * count, (2 * goods + 2) * count**2)
-        if goods == 1:  # the price lottery
+        if goods == 1 and not self.moments and self.budget is None:  # the price lottery
             return Size(3 * count + 2, 2 * count + 1, 8 * count)
-        if self.is_box:  # the sweep: utilities alone
+        if self.is_box and not self.moments:  # the sweep: utilities alone
             return Size((1 + goods) * count, 1 + count, (2 + 2 * goods) * count)
         return Size((1 + 3 * goods) * count, 1 + (1 + goods) * count, (2 + goods) * (1 + 3 * goods) * count)
 
@@ -208,12 +224,16 @@ class RegretPricing:
         m = cp.Variable(len(V), name="m")
         truth = cp.sum(cp.multiply(V, q), axis=1) - m  # q(v)'v - m(v), (N,)
         lie = V @ q.T - cp.reshape(m, (1, len(V)), order="C")  # q(w)'v - m(w), row v, column w
-        return Program(cp.Minimize(r), {
-            "alpha": r >= self.surplus - (m - q @ c),
+        sigma = cp.Variable(len(self.sides), name="sigma") if self.sides else np.zeros(0)
+        known = features(V, self.sides) @ sigma  # sum_k sigma_k f_k(v), (N,); nothing without moments
+        signs = {"sigma": sigma >= 0} if self.sides else {}
+        return Program(cp.Minimize(r + moment_bounds(self.sides) @ sigma), {
+            "alpha": r + known >= self.surplus - (m - q @ c),
             "beta": truth >= 0,
             "gamma": cp.reshape(truth, (len(V), 1), order="C") >= lie,
             "lambda": q <= 1,
             "chance": q >= 0,
+            **signs,
         })  # fmt: skip
 
     def dual(self) -> Program:
@@ -232,11 +252,12 @@ class RegretPricing:
             "r": cp.sum(alpha) == 1,
             "m": alpha == beta + out - into,
             "q": lam + column @ c.reshape(1, J) >= worth,
+            **({"sigma": features(V, self.sides).T @ alpha <= moment_bounds(self.sides)} if self.sides else {}),
         })  # fmt: skip
 
     def closed_form(self) -> ClosedForm | None:
         """The theorem's optimum on the continuum; None for explicit profiles, which no theorem covers."""
-        if not self.is_box:
+        if not self.is_box or self.moments:
             return None
         margins = [
             (float(max(lo, c) - c), float(hi - c))
@@ -251,7 +272,7 @@ class RegretPricing:
 
     def grid_closed_form(self) -> float | None:
         """The optimum of the finite program where a formula is known: a grid that starts at cost or below."""
-        if not self.is_box or any(lo > c for lo, c in zip(self.lower, self.cost, strict=True)):
+        if not self.is_box or self.moments or any(lo > c for lo, c in zip(self.lower, self.cost, strict=True)):
             return None
         worth = sum((hi - c for c, hi in zip(self.cost, self.upper, strict=True) if c < hi), Fraction(0))
         return float(worth) * float(grid_optimum(self.points or 1))

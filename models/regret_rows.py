@@ -20,6 +20,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay, QhullError
 
+from mechopt.models.moments import bounds as moment_bounds
+from mechopt.models.moments import features
 from mechopt.models.outcome import Options
 from mechopt.models.regret_pricing import RegretPricing
 from mechopt.solvers.linear import LinearProgram
@@ -34,31 +36,36 @@ Pairs = NDArray[np.int64]
 
 
 def core(model: RegretPricing) -> LinearProgram:
-    """Columns r, u (N,), q (N, J) row by row; the regret rows; capacity and participation as bounds."""
+    """Columns r, u (N,), q (N, J) row by row, sigma (K,); the regret rows; capacity and participation as bounds."""
     V, c = model.values, model.costs
     N, J = V.shape
     at = np.arange(N)
-    rows = np.concatenate([at, at, np.repeat(at, J)])
-    columns = np.concatenate([np.zeros(N, int), 1 + at, 1 + N + np.arange(N * J)])
-    entries = np.concatenate([np.ones(N), -np.ones(N), (V - c).ravel()])
-    size = 1 + N + N * J
+    known = features(V, model.sides)
+    K = known.shape[1]
+    rows = np.concatenate([at, at, np.repeat(at, J), np.repeat(at, K)])
+    sigma = np.tile(1 + N + N * J + np.arange(K), N)
+    columns = np.concatenate([np.zeros(N, int), 1 + at, 1 + N + np.arange(N * J), sigma])
+    entries = np.concatenate([np.ones(N), -np.ones(N), (V - c).ravel(), known.ravel()])
+    size = 1 + N + N * J + K
     lower = np.zeros(size)
-    upper = np.concatenate([[np.inf], np.full(N, np.inf), np.ones(N * J)])
+    lower[0] = -np.inf
+    upper = np.concatenate([[np.inf], np.full(N, np.inf), np.ones(N * J), np.full(K, np.inf)])
     cost = np.zeros(size)
     cost[0] = 1.0
+    cost[1 + N + N * J :] = moment_bounds(model.sides)
     matrix = sp.csc_array((entries, (rows, columns)), shape=(N, size))
     return LinearProgram(cost, matrix, model.surplus, np.full(N, np.inf), lower, upper, np.zeros(size, bool))
 
 
-def incentive_rows(V: Array, pairs: Pairs) -> sp.csr_array:
-    """Rows u(v) - u(w) - q(w)'(v - w) for pairs (v, w), (M, 2)."""
+def incentive_rows(V: Array, pairs: Pairs, size: int) -> sp.csr_array:
+    """Rows u(v) - u(w) - q(w)'(v - w) for pairs (v, w), (M, 2), in a program of `size` columns."""
     N, J = V.shape
     v, w = pairs[:, 0], pairs[:, 1]
     M = len(pairs)
     rows = np.concatenate([np.arange(M), np.arange(M), np.repeat(np.arange(M), J)])
     columns = np.concatenate([1 + v, 1 + w, (1 + N + w[:, None] * J + np.arange(J)).ravel()])
     entries = np.concatenate([np.ones(M), -np.ones(M), -(V[v] - V[w]).ravel()])
-    return sp.csr_array((entries, (rows, columns)), shape=(M, 1 + N + N * J))
+    return sp.csr_array((entries, (rows, columns)), shape=(M, size))
 
 
 def start_pairs(V: Array) -> Pairs:
@@ -114,8 +121,9 @@ def solve_rows(model: RegretPricing, options: Options) -> LazySolution:
     """Solve program (2.6) on any profiles; labels are pairs (v, w), multipliers gamma(v, w)."""
     V = model.values
     N, J = V.shape
-    begin = start_pairs(V)
-    pending = [begin]
+    pending = [start_pairs(V)]
+    program = core(model)
+    size = program.shape[1]
 
     def incentives(x: Array, tolerance: float) -> Cuts:
         if pending:  # the first call hands over the start, whatever the point
@@ -123,11 +131,10 @@ def solve_rows(model: RegretPricing, options: Options) -> LazySolution:
             gains = np.full(len(pairs), np.inf)
             group = np.arange(len(pairs))
         else:
-            pairs, gains = violated(V, x[1 : 1 + N], x[1 + N :].reshape(N, J), tolerance)
+            pairs, gains = violated(V, x[1 : 1 + N], x[1 + N : 1 + N + N * J].reshape(N, J), tolerance)
             group = pairs[:, 0]
-        return Cuts(incentive_rows(V, pairs), np.zeros(len(pairs)), gains, group, pairs)
+        return Cuts(incentive_rows(V, pairs, size), np.zeros(len(pairs)), gains, group, pairs)
 
-    program = core(model)
     tilted = program.cost.copy()
     tilted[1 : 1 + N] = -TILT / N
     scale = max(1.0, float(model.surplus.max()))

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.models import regret_certify, regret_check
+from mechopt.models import regret_certify, regret_check, regret_moments
 from mechopt.models.inputs import fail
+from mechopt.models.moments import room
 from mechopt.models.outcome import Bounds, Labelled, Mechanism, Options, Outcome
 from mechopt.models.regret_check_continuum import budget_above
 from mechopt.models.regret_check_instance import Instance
@@ -26,21 +27,25 @@ from mechopt.solvers.program import Status
 from mechopt.solvers.rational import above, below, nearest
 
 ANCHOR_SHARES = (2.0**-34, 2.0**-28, 2.0**-20, 2.0**-10, 1.0)
+NARROWEST = 1e-10  # bracket, relative to the highest values, that HiGHS's tolerances still allow
 SLIP = 1e-9  # by which bounds only floats have seen are widened, relative to the full surplus
 
 
 def solve(model: RegretPricing, options: Options) -> Outcome:
     """Solve an instance and bracket it. Raises InputError for a method or gap that does not fit the instance."""
     started = time.monotonic()
-    _check_options(options)
+    _check_options(model, options)
     model.require_fits(options.method == "all-pairs")
+    if model.sides:
+        room(model.values, model.sides)  # refuses moments no distribution has
     options.progress(f"solving the finite program: {model.size(options.method == 'all-pairs')}")
     engine = choose(model, options.method)
     finite = engine(model, options) or by_rows(model, options)
     certificate: dict[str, Any] = {"finite": finite.part}
     sellers: list[Curve | None] = []
     natures: list[Curve | None] = []
-    if model.is_box:
+    above_all = 0.0
+    if model.is_box and not model.moments:
         options.progress("bracketing the continuum optimum")
         left = None if options.time_limit is None else options.time_limit - (time.monotonic() - started)
         sellers, natures = _curves(model, replace(options, time_limit=left))
@@ -48,12 +53,13 @@ def solve(model: RegretPricing, options: Options) -> Outcome:
     elif model.is_continuum:
         options.progress("bounding the continuum optimum from above")
         left = None if options.time_limit is None else options.time_limit - (time.monotonic() - started)
-        certificate["continuum"], above_all = _triangulated(model, replace(options, time_limit=left))
+        bound = regret_moments.continuum if model.is_box else _triangulated
+        certificate["continuum"], above_all = bound(model, replace(options, time_limit=left))
     proved = None
     if options.certificate:
         options.progress("checking every row in rationals")
         bounds, proved = _certify(model, certificate)
-    elif model.is_box:
+    elif model.is_box and not model.moments:
         bounds = _float_bounds(model, sellers, natures)
     else:
         slip = SLIP * max(1.0, float(model.surplus.max()))
@@ -62,9 +68,12 @@ def solve(model: RegretPricing, options: Options) -> Outcome:
     return _outcome(model, options, finite, certificate, bounds, proved)
 
 
-def _check_options(options: Options) -> None:
+def _check_options(model: RegretPricing, options: Options) -> None:
     if options.gap is not None and not (np.isfinite(options.gap) and options.gap > 0):
         raise fail("solve.gap", "a positive width of the bracket, in money", str(options.gap))
+    if options.gap is not None and model.is_continuum and options.gap < NARROWEST * float(sum(model.upper)):
+        least = NARROWEST * float(sum(model.upper))
+        raise fail("solve.gap", f"at least {least:.3g}, what the programs' floats can reach", str(options.gap))
     if options.time_limit is not None and not options.time_limit > 0:
         raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
 
@@ -90,15 +99,16 @@ def _curves(model: RegretPricing, options: Options) -> tuple[list[Curve | None],
 
 def _triangulated(model: RegretPricing, options: Options) -> tuple[dict[str, Any], float]:
     """The continuum part under a budget: the least share of the anchor with which the checker agrees."""
-    anchor = strictly_convex(model)
+    anchor, sigma = strictly_convex(model), np.zeros(len(model.sides))
     utility, value = anchor, float(model.surplus.max())  # what keeping everything would regret
     if options.time_limit is None or options.time_limit > 0:
         found = highs(polytope_program(model), time_limit=options.time_limit, options=options.options)
         if found.status.has_point:
             utility, value = found.primal["u"], found.value
+            sigma = np.atleast_1d(found.primal.get("sigma", sigma))
     instance = Instance(model.parameters())
     for share in ANCHOR_SHARES:
-        part = regret_certify.triangulated(model, utility, anchor, share)
+        part = regret_certify.triangulated(model, utility, anchor, share, sigma)
         if all(check.passed for check in budget_above(instance, part["mechanism"])[1]):
             break
     return part, value
@@ -162,6 +172,8 @@ def _outcome(
     quantities = {"regret": value, "worst_case": atoms}
     if (grid := model.grid_closed_form()) is not None:
         quantities["grid_closed_form"] = grid
+    if proved is not None and finite.status is Status.USER_LIMIT:
+        quantities["regret"] = value = above(proved[1])  # the incumbent: the mechanism in hand, made feasible
     if proved is not None:
         quantities |= {"finite_lower": below(proved[0]), "finite_upper": above(proved[1])}
     return Outcome(

@@ -80,6 +80,8 @@ def curve_arrays(part: Mapping[str, Any]) -> dict[str, Labelled]:
             arrays[f"continuum_allocation_{j + 1}"] = Labelled(
                 heights, (axis,), {axis: _floats(curve["nodes"])}, "bound"
             )
+    if "nature" not in part:
+        return arrays
     quantiles = _floats(part["nature"]["quantiles"])
     for j, margins in enumerate(part["nature"]["margins"]):
         if margins is not None:

@@ -79,9 +79,9 @@ def safe_bounds(
     >>> import scipy.sparse as sp
     >>> from mechopt.solvers.linear import LinearProgram
     >>> lp = LinearProgram(np.ones(1), sp.csc_array([[3.0]]), np.ones(1), np.array([np.inf]),
-    ...                    np.zeros(1), np.array([np.inf]), np.array([False]))
+    ...                    np.zeros(1), np.array([9.0]), np.array([False]))
     >>> low, high = safe_bounds(lp, np.array([0.4]), np.array([1 / 3]))
-    >>> assert low <= 1 / 3 <= high == 0.4 and 1 / 3 - low < 1e-14
+    >>> assert low <= 1 / 3 <= high == 0.4 and 1 / 3 - low < 1e-12
     """
     matrix, magnitude = program.matrix, abs(program.matrix)
     rows, columns = program.shape
@@ -206,7 +206,7 @@ def _resting(bounds: tuple[Rational | None, Rational | None], near: float) -> Ra
     return min(finite, key=lambda b: abs(nearest(b) - near)) if finite else flint.fmpq(0)
 
 
-def _project(
+def project(
     rows: list[dict[int, Rational]], right: list[Rational], start: list[Rational], order: list[int]
 ) -> list[Rational] | None:
     """`start` moved in as few unknowns as there are independent rows, so that rows @ x = right exactly.
@@ -248,7 +248,7 @@ def _primal_repair(exact: _Rows, x: Array, anchor: Array | None) -> list[Rationa
     def onto(values: Array) -> list[Rational] | None:
         clipped = _clip(values.tolist(), exact.col)
         order = sorted(range(len(clipped)), key=lambda j: -_room(clipped[j], exact.col[j]))
-        return _project([exact.rows[i] for i in equal], [exact.row[i][0] for i in equal], clipped, order)
+        return project([exact.rows[i] for i in equal], [exact.row[i][0] for i in equal], clipped, order)
 
     start = onto(x)
     if start is None or anchor is None or exact.upper(start) is not None:
@@ -282,7 +282,7 @@ def _dual_repair(exact: _Rows, y: Array) -> list[Rational] | None:
             if j in columns:
                 columns[j][i] = a
     order = sorted(range(len(clipped)), key=lambda i: -_room(clipped[i], signs[i]))
-    return _project([columns[j] for j in held], [exact.cost[j] for j in held], clipped, order)
+    return project([columns[j] for j in held], [exact.cost[j] for j in held], clipped, order)
 
 
 def exact_bounds(program: LinearProgram, point: Point, anchor: Array | None = None) -> Exact:

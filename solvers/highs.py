@@ -225,7 +225,7 @@ def solve(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         unpacked = chain.invert(_results(highs, point, status), inverse)
-    primal = {name: np.asarray(unpacked.primal_vars[v.id], dtype=float).reshape(v.shape, order="F")
+    primal = {name: np.asarray(unpacked.primal_vars[v.id], dtype=float).reshape(v.shape, order="F") + 0.0
               for name, v in program.variables.items()}  # fmt: skip
     found_duals = unpacked.dual_vars or {}
     dual = {name: _signed(program, row, found_duals[row.id])

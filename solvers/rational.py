@@ -28,7 +28,7 @@ def rational(number: object) -> Rational:
     try:
         if isinstance(number, str):
             head, _, tail = number.partition("/")
-            if tail and head.lstrip("-").isdigit() and tail.isdigit() and int(tail):
+            if tail and head.lstrip("-").isdigit() and tail.isdigit() and tail.strip("0"):
                 return flint.fmpq(flint.fmpz(head), flint.fmpz(tail))
         exact = Fraction(number if isinstance(number, str | Fraction) else float(number))
     except (ValueError, OverflowError, ZeroDivisionError):
@@ -50,7 +50,7 @@ def below(number: Rational) -> float:
     """The largest float that is at most the rational.
 
     >>> third = rational("1/3")
-    >>> assert below(third) < third < above(third) and below(rational(1)) == 1.0
+    >>> assert rational(below(third)) < third < rational(above(third)) and below(rational(1)) == 1.0
     """
     close = nearest(number)
     return (close if rational(close) <= number else math.nextafter(close, -math.inf)) + 0.0
@@ -59,3 +59,12 @@ def below(number: Rational) -> float:
 def above(number: Rational) -> float:
     """The smallest float that is at least the rational."""
     return -below(-number) + 0.0
+
+
+def floor_to(number: Rational, bits: int = 256) -> Rational:
+    """The largest multiple of 2^-bits that is at most the rational: shorter, and only ever lower.
+
+    >>> assert floor_to(rational("1/3"), 2) == rational("1/4")
+    """
+    scaled = number * flint.fmpz(2) ** bits
+    return flint.fmpq(scaled.floor(), flint.fmpz(2) ** bits)

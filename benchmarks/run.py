@@ -1,0 +1,134 @@
+"""Run the benchmarks and write RESULTS.md and results-YYYY-MM-DD.json.
+
+* `python benchmarks/run.py`: all of them, as RESULTS.md shows them.
+* `python benchmarks/run.py NAME ...`: some of them, printed only.
+* `python benchmarks/run.py --smoke`: tiny sizes, printed only, to see that everything still runs.
+* With `--output DIR` the two files are written to DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import regret  # noqa: F401  registers its benchmarks
+from registry import BENCHMARKS, Benchmark, Row
+
+HERE = Path(__file__).resolve().parent
+PACKAGES = ("cvxpy", "highspy", "numpy", "scipy", "python-flint")
+INTRO = """# Results of the benchmarks
+
+Written by `make bench` (`python benchmarks/run.py`); do not edit. The text stands in `benchmarks/`.
+Every ratio compares two programs run in turns in one process, the best of several repeats each, with imports
+and a first warm-up run left out. Seconds depend on the machine; ratios, widths and errors are what to read.
+"""
+
+
+def machine() -> dict[str, str]:
+    """What the numbers were measured on."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    measured = {"processor": f"{model}, {os.cpu_count()} cores", "system": platform.system()}
+    return {**measured, "python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def verdict(rows: list[Row]) -> str:
+    """One verdict for a benchmark: met, or what was missed and by how much."""
+    missed = [f"{row.what}: {row.verdict()}" for row in rows if row.met is False]
+    return "; ".join(missed) if missed else "met"
+
+
+def table(header: str, lines: list[tuple[str, ...]]) -> list[str]:
+    """A Markdown table."""
+    cells = ["| " + " | ".join(line) + " |" for line in lines]
+    return [f"| {header} |", "|" + "---|" * (header.count("|") + 1), *cells, ""]
+
+
+def section(item: Benchmark, rows: list[Row]) -> list[str]:
+    """A benchmark's part of RESULTS.md."""
+    lines = [(row.what, row.shown(), row.target, row.verdict()) for row in rows]
+    closing = f"Verdict: {verdict(rows)}. Command: `python benchmarks/run.py {item.name}`"
+    return [
+        f"## {item.title}",
+        "",
+        item.what,
+        "",
+        *table("measured | value | target | verdict", lines),
+        closing,
+        "",
+    ]
+
+
+def report(measured: list[tuple[Benchmark, list[Row]]], date: str, smoke: bool) -> str:
+    """RESULTS.md as a whole."""
+    found = machine()
+    where = ", ".join(
+        [found.pop("processor"), found.pop("system"), *(" ".join(item) for item in found.items())]
+    )
+    lines = [INTRO, f"Measured on {date}: {where}.", ""]
+    if smoke:
+        lines += ["**Smoke run: tiny sizes, the numbers mean nothing.**", ""]
+    aims = [(item.name, row) for item, rows in measured for row in rows if row.met is not None]
+    lines += table(
+        "benchmark | what | target | measured | verdict",
+        [(name, row.what, row.target, row.shown(), row.verdict()) for name, row in aims],
+    )
+    for item, rows in measured:
+        lines += section(item, rows)
+    return "\n".join(lines)
+
+
+def document(measured: list[tuple[Benchmark, list[Row]]], date: str, smoke: bool) -> dict[str, Any]:
+    """The same as data."""
+    items = [
+        {"name": b.name, "verdict": verdict(rows), "rows": [vars(row) for row in rows]}
+        for b, rows in measured
+    ]
+    return {"date": date, "smoke": smoke, "machine": machine(), "benchmarks": items}
+
+
+def main() -> None:
+    """Measure, print, and write where asked."""
+    names = [item.name for item in BENCHMARKS]
+    parser = argparse.ArgumentParser(
+        description="Run the benchmarks.", epilog="benchmarks: " + ", ".join(names)
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all when left out")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, printed only")
+    parser.add_argument("--output", type=Path, help="a directory for RESULTS.md and the data")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(names):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    measured = []
+    for item in BENCHMARKS:
+        if chosen.names and item.name not in chosen.names:
+            continue
+        print(f"== {item.title}", flush=True)
+        rows = item.run(chosen.smoke)
+        measured.append((item, rows))
+        for row in rows:
+            print(f"  {row.what:<50} {row.shown():<20} {row.target:<10} {row.verdict()}".rstrip(), flush=True)
+    folder = chosen.output or (None if chosen.smoke or chosen.names else HERE)
+    if folder is None:
+        return
+    date = datetime.date.today().isoformat()
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / f"results-{date}.json"
+    data.write_text(json.dumps(document(measured, date, chosen.smoke), indent=1) + "\n", encoding="utf-8")
+    (folder / "RESULTS.md").write_text(report(measured, date, chosen.smoke), encoding="utf-8")
+    print(f"written: RESULTS.md and {data.name} in {folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
