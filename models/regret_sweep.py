@@ -22,6 +22,7 @@ point of nature's program (2.7). Where (u, q) satisfies the remaining rows too, 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,6 +71,7 @@ class Sweep:
     utility: Array
     allocation: Array
     passes: int
+    done: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,34 +133,40 @@ def _backward(levels: _Levels, r: float) -> tuple[Array, Array]:
     return u, du
 
 
-def sweep(lattice: Lattice, progress: Progress = lambda message: None) -> tuple[Sweep, Multipliers]:
+def sweep(
+    lattice: Lattice, progress: Progress = lambda message: None, time_limit: float | None = None
+) -> tuple[Sweep, Multipliers]:
     """Solve the local program on a lattice with nonnegative margins. Raises ValueError for negative ones.
+
+    Stopped by the limit (seconds), the regret found so far and its multipliers are still a lower bound; `done` says so.
 
     >>> found, _ = sweep(Lattice((np.arange(6) / 5, np.arange(6) / 5)))
     >>> assert abs(found.regret - 2 * 47 / 150) < 1e-14
     """
     if any(axis.min() < 0 for axis in lattice.axes):
         raise ValueError("the sweep needs margins of at least zero")
+    started = time.monotonic()
     levels = _Levels(lattice)
     origin = levels.lists[0][0][0]
-    r, taken = 0.0, 0
+    r, taken, done = 0.0, 0, False
     for taken in range(1, PASSES + 1):
         u, du = _backward(levels, r)
         progress(f"sweep {taken}: regret at least {r:.9g}")
         moved = r - u[origin] / du[origin]
-        if not moved > r * (1 + 1e-16):
+        done = not moved > r * (1 + 1e-16)
+        if done or (time_limit is not None and time.monotonic() - started > time_limit):
             break
         r = moved
-    return _read(lattice, levels, r, u, taken), _forward(levels, u, r, int(origin))
+    return _read(lattice, levels, r, u, taken, done), _forward(levels, u, r, int(origin))
 
 
-def _read(lattice: Lattice, levels: _Levels, r: float, u: Array, passes: int) -> Sweep:
+def _read(lattice: Lattice, levels: _Levels, r: float, u: Array, passes: int, done: bool) -> Sweep:
     q = np.ones((levels.count, levels.goods))
     for rows, ups, has in levels.lists:
         for j, step in enumerate(lattice.steps):
             rise = (np.where(has[j], u[ups[j]], 0.0) - u[rows]) / step
             q[rows, j] = np.where(has[j], rise, 1.0)
-    return Sweep(r, np.maximum(np.where(np.isfinite(u[:-1]), u[:-1], 0.0), 0.0), np.clip(q, 0.0, 1.0), passes)
+    return Sweep(r, np.maximum(np.where(np.isfinite(u[:-1]), u[:-1], 0.0), 0.0), np.clip(q, 0.0, 1.0), passes, done)
 
 
 def _forward(levels: _Levels, u: Array, r: float, origin: int) -> Multipliers:

@@ -81,7 +81,7 @@ def safe_bounds(
     >>> lp = LinearProgram(np.ones(1), sp.csc_array([[3.0]]), np.ones(1), np.array([np.inf]),
     ...                    np.zeros(1), np.array([9.0]), np.array([False]))
     >>> low, high = safe_bounds(lp, np.array([0.4]), np.array([1 / 3]))
-    >>> assert low <= 1 / 3 <= high == 0.4 and 1 / 3 - low < 1e-12
+    >>> assert 1 / 3 - 1e-12 < low <= 1 / 3 and 0.4 <= high < 0.4 + 1e-12
     """
     matrix, magnitude = program.matrix, abs(program.matrix)
     rows, columns = program.shape

@@ -150,3 +150,11 @@ def test_separation_finds_the_worst_misreport():
     pairs, gains = violated(V, u, q, 1e-9)
     assert pairs.tolist() == [[2, 1]]
     assert gains == pytest.approx([0.5])
+
+
+def test_a_sweep_stopped_early_still_bounds():
+    result = mo.solve(RegretPricing(upper=[1, 1], points=200), time_limit=1e-6)
+    assert result.status == "user_limit"
+    assert result.bounds.certified
+    assert result.quantities["finite_lower"] <= 2 * float(grid_optimum(200)) <= result.quantities["finite_upper"]
+    assert result.value == result.quantities["finite_upper"]
