@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mechopt.result import Result
@@ -41,7 +41,13 @@ def summary(result: Result) -> str:
     atoms = document["quantities"].get("worst_case")
     if atoms:
         worst = max(atoms, key=lambda atom: atom["probability"])
-        at = ", ".join(f"{x:.6g}" for x in worst["values"])
-        lines.append(f"worst case   {len(atoms)} atoms, the largest {worst['probability']:.6g} at ({at})")
+        at = _tuple(worst["values"])
+        at = at if len(at) < 60 else at[:57] + "..."
+        lines.append(f"worst case   {len(atoms)} atoms, the largest {worst['probability']:.6g} at {at}")
     lines += [f"note         {note}" for note in document["notes"]]
     return "\n".join(lines)
+
+
+def _tuple(values: Any) -> str:
+    """A profile of values, or one per bidder, on one line."""
+    return "(" + ", ".join(_tuple(x) if isinstance(x, list) else f"{x:.6g}" for x in values) + ")"
