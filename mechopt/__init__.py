@@ -11,14 +11,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mechopt.auditing import Audit as Audit
+    from mechopt.auditing import audit as audit
     from mechopt.instance import Instance as Instance
     from mechopt.instance import load as load
+    from mechopt.models.distributions import Distribution as Distribution
+    from mechopt.models.independent_auction import IndependentAuction as IndependentAuction
     from mechopt.models.inputs import InputError as InputError
+    from mechopt.models.moment_auction import MomentAuction as MomentAuction
+    from mechopt.models.myerson_auction import MyersonAuction as MyersonAuction
     from mechopt.models.outcome import Bounds as Bounds
     from mechopt.models.outcome import ClosedForm as ClosedForm
     from mechopt.models.posted_prices import PostedPrices as PostedPrices
     from mechopt.models.regret_auction import RegretAuction as RegretAuction
     from mechopt.models.regret_pricing import RegretPricing as RegretPricing
+    from mechopt.models.robust_auction import RobustAuction as RobustAuction
     from mechopt.result import Result as Result
     from mechopt.solvers.program import Program as Program
     from mechopt.solvers.program import Solution as Solution
@@ -31,19 +38,26 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Audit": "mechopt.auditing",
     "Bounds": "mechopt.models.outcome",
     "ClosedForm": "mechopt.models.outcome",
+    "Distribution": "mechopt.models.distributions",
+    "IndependentAuction": "mechopt.models.independent_auction",
     "InputError": "mechopt.models.inputs",
     "Instance": "mechopt.instance",
+    "MomentAuction": "mechopt.models.moment_auction",
+    "MyersonAuction": "mechopt.models.myerson_auction",
     "PostedPrices": "mechopt.models.posted_prices",
     "Program": "mechopt.solvers.program",
     "RegretAuction": "mechopt.models.regret_auction",
     "RegretPricing": "mechopt.models.regret_pricing",
     "Result": "mechopt.result",
+    "RobustAuction": "mechopt.models.robust_auction",
     "Solution": "mechopt.solvers.program",
     "SolveError": "mechopt.solvers.program",
     "Status": "mechopt.solvers.program",
     "Verification": "mechopt.verification",
+    "audit": "mechopt.auditing",
     "load": "mechopt.instance",
     "solve": "mechopt.solving",
     "verify": "mechopt.verification",

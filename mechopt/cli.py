@@ -204,6 +204,24 @@ def verify(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Json
 
 
 @app.command()
+def audit(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A mechanism file in JSON, or - for standard input.")],
+    notion: Annotated[list[str] | None, typer.Option(
+        metavar="N", help="ex-post, bayesian, distributionally-robust, maxmin or hurwicz:ALPHA; may be repeated.",
+    )] = None,
+    tolerance: Annotated[str, typer.Option(help="Largest gain that passes, in money.")] = "1e-9",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Audit a mechanism you bring: who gains most by a misreport or by staying away, in exact arithmetic."""
+    from mechopt.auditing import audit as examine
+
+    found = examine(file, notion or None, tolerance)
+    _say(json.dumps(found.document(), indent=1) if as_json else found.summary())
+    if not found.passed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def plot(
     folder: Annotated[Path, typer.Argument(metavar="DIR_OR_RUNS")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .png, .svg or .pdf file.")],

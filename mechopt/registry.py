@@ -21,6 +21,7 @@ class Entry:
     check: str
     mechanism: str
     picture: str
+    maximizes: bool = False  # whether fewer types raise the optimum, so that the grid bounds the continuum from above
 
     def load(self, part: str) -> Any:
         """The class or function a field names."""
@@ -58,6 +59,49 @@ ENTRIES = (
         check="mechopt.models.regret_auction_check:check",
         mechanism="mechopt.models.regret_auction_outcome:mechanism",
         picture="mechopt.plots_auction:picture",
+    ),
+    Entry(
+        name="myerson-auction",
+        title="optimal auction of one good to bidders with known, independent distributions of values",
+        source="Myerson (1981); Bulow, Roberts (1989)",
+        model="mechopt.models.myerson_auction:MyersonAuction",
+        solve="mechopt.models.myerson_solve:solve",
+        check="mechopt.models.myerson_check:check",
+        mechanism="mechopt.models.myerson_solve:mechanism",
+        picture="mechopt.plots_myerson:picture",
+    ),
+    Entry(
+        name="robust-auction",
+        title="auction of one good with the largest sure revenue, bidders' values known only to lie in an interval",
+        source="Bandi, Bertsimas (2014); Kocyigit's thesis, Section 1.3",
+        model="mechopt.models.robust_auction:RobustAuction",
+        solve="mechopt.models.robust_solve:solve",
+        check="mechopt.models.robust_check:check",
+        mechanism="mechopt.models.robust_solve:mechanism",
+        picture="mechopt.plots_robust:picture",
+        maximizes=True,
+    ),
+    Entry(
+        name="moment-auction",
+        title="auctions of one good against all joint distributions of values in [0, 1] with known moments",
+        source="Kocyigit, Iyengar, Kuhn, Wiesemann (2020); Kocyigit's thesis, Section 1.5",
+        model="mechopt.models.moment_auction:MomentAuction",
+        solve="mechopt.models.moment_auction_solve:solve",
+        check="mechopt.models.moment_auction_check:check",
+        mechanism="mechopt.models.moment_auction_solve:mechanism",
+        picture="mechopt.plots_moments:picture",
+        maximizes=True,
+    ),
+    Entry(
+        name="independent-auction",
+        title="auction of one good to independent bidders who are alike, their distribution being one of several",
+        source="Kocyigit's thesis, Section 1.4",
+        model="mechopt.models.independent_auction:IndependentAuction",
+        solve="mechopt.models.independent_solve:solve",
+        check="mechopt.models.independent_check:check",
+        mechanism="mechopt.models.independent_solve:mechanism",
+        picture="mechopt.plots_independent:picture",
+        maximizes=True,
     ),
 )
 

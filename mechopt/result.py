@@ -46,10 +46,14 @@ class MechanismView:
         return self._result.array("payment")
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row per type: its values, allocation and payment."""
+        """One row per type: its values, allocation and payment; for auctions, per profile, bidder and good."""
         import pandas
+        import xarray
 
         arrays = self._result.arrays
+        if "values" in arrays:
+            tables = {name: self._result.array(name) for name in ("values", "allocation", "payment")}
+            return xarray.Dataset(tables).to_dataframe().reset_index()
         allocation = arrays["allocation"]
         columns: dict[str, Any] = {
             name: coord[1] for name, coord in allocation.coords.items() if name.startswith("value_")

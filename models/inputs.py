@@ -29,7 +29,8 @@ class Problem:
 
     def inside(self, prefix: str) -> Problem:
         """The same problem with its field named from the outside."""
-        return replace(self, field=f"{prefix}.{self.field}" if self.field else prefix)
+        dot = "." if self.field and not self.field.startswith("[") else ""
+        return replace(self, field=f"{prefix}{dot}{self.field}")
 
     def __str__(self) -> str:
         line = f"{self.field}: expected {self.expected}, got {self.got}"

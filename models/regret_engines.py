@@ -114,9 +114,9 @@ def by_sweep(model: RegretPricing, options: Options) -> Finite | None:
     goods = len(grid.axes)
     sizes = Statistics((1 + 2 * goods) * count, 1 + count, (2 + 4 * goods) * count, found.passes)
     if not found.done and model.is_box and goods == model.goods:
-        part = regret_certify.from_lotteries(model, [None] * goods, _lattice_nature(model, grid, multipliers))
+        nothing = regret_certify.from_lotteries(model, [None] * goods, _lattice_nature(model, grid, multipliers))
         worst = float(model.surplus.max())  # of selling nothing, the incumbent
-        return Finite(part, "sweep", worst, found.regret, Status.USER_LIMIT, sizes)
+        return Finite(nothing, "sweep", worst, found.regret, Status.USER_LIMIT, sizes)
     if grid.member is None and (part := _sold_apart(model, grid, found, multipliers)) is not None:
         return Finite(part, "sweep", found.regret, found.regret, statistics=sizes)
     if (model.is_box and len(model.values) != count) or len(grid.axes) < model.goods:

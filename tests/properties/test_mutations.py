@@ -18,6 +18,38 @@ CASES = {
     "prices given": ("PostedPrices", {"upper": [1, 1], "cost": [0.3, 0], "prices": {"1": 0.7, "2": 0.4, "1+2": 0.9}}),
     "prices sought": ("PostedPrices", {"upper": [1, 2], "cost": ["1/4", 0]}),
     "prices on a grid": ("PostedPrices", {"upper": [1, 1], "points": 2}),
+    "range known": ("RobustAuction", {"bidders": 2, "lower": "1/3", "upper": 2, "points": 2}),
+    "range from zero": ("RobustAuction", {"bidders": 2, "lower": 0, "upper": 1, "points": 2}),
+    "optimal auction": (
+        "MyersonAuction",
+        {"bidders": [{"values": [1, 2, 3, 6], "probabilities": ["1/2", "1/8", "1/8", "1/4"]}] * 2},
+    ),
+    "optimal auction, no tables": (
+        "MyersonAuction",
+        {"bidders": [{"family": "uniform", "support": [0, 1], "points": 101}] * 2},
+    ),
+    "two bidders": ("RegretAuction", {"bidders": 2, "upper": [1], "points": 3}),
+    "bidders that differ": ("RegretAuction", {"bidders": 2, "upper": [[1, 2], [2, "1/2"]], "points": 3}),
+    "bidders worth selling to": ("RegretAuction", {"bidders": 2, "upper": [1], "lower": ["1/4"], "points": 3}),
+    "goods sold together": ("RegretAuction", {"bidders": 2, "upper": [1, 1], "lower": [0, "1/3"], "points": 1}),
+    "many bidders": ("RegretAuction", {"bidders": 9, "upper": [1, 2], "points": 6}),
+    "second price": ("MomentAuction", {"bidders": 2, "mean": "3/10", "points": 3}),
+    "reserve and moments": (
+        "MomentAuction",
+        {"bidders": 2, "moments": [{"at_least": "1/2"}, {"bidder": 1, "at_most": "3/5"}], "reserve": 0.3, "points": 4},
+    ),
+    "lottery": ("MomentAuction", {"bidders": 3, "mean": "1/2", "points": 3, "mechanism": "highest-bidder-lottery"}),
+    "all mechanisms": ("MomentAuction", {"bidders": 2, "mean": "1/2", "points": 3, "mechanism": "any"}),
+    "two priors": (
+        "IndependentAuction",
+        {
+            "bidders": 2,
+            "distributions": [
+                {"values": [1, 2, 3], "probabilities": p}
+                for p in (["2/25", "14/25", "9/25"], ["10/22", "1/22", "11/22"])
+            ],
+        },
+    ),
 }
 TRIES = 200  # per case
 
@@ -149,7 +181,7 @@ def test_changed_arrays_and_results_are_detected(saved):
                 file.write_bytes(original[:-7] + b"0000000")
             else:
                 document = json.loads(original)
-                document["bounds"]["upper"] *= 0.999
+                document["bounds"]["upper"] -= 1e-3
                 file.write_text(json.dumps(document))
             assert not mo.verify(folder).passed
         finally:
