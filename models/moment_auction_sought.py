@@ -1,0 +1,117 @@
+"""How the best allocation is sought: the left and right rule on the grid, and curves on the continuum where known.
+
+Methods: `curves` (default) proves the continuum's bounds by mechanisms and distributions of a few parameters,
+`grid` by the tables of the right and the left rule alone.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mechopt.models import moment_auction_certify as certify
+from mechopt.models import moment_auction_loglinear as loglinear
+from mechopt.models.inputs import fail
+from mechopt.models.moment_auction import MomentAuction
+from mechopt.models.moment_auction_check_curve import any_upper, lottery_lower
+from mechopt.models.moment_auction_check_loglinear import any_lower
+from mechopt.models.moment_auction_check_price import Instance
+from mechopt.models.moment_auction_grid import Tables, seller, tables
+from mechopt.models.outcome import Array, Bounds, Labelled, Options
+from mechopt.solvers.highs import solve as highs
+from mechopt.solvers.program import Solution
+from mechopt.solvers.rational import nearest, rational, text
+
+METHODS = ("curves", "grid")
+LOSS, MOST_CELLS = 0.09, 96  # of log-linear mechanisms: their guarantee's loss times cells^2, and cells that still fit
+
+
+def sought(model: MomentAuction, options: Options) -> tuple[Solution, dict[str, Any], Tables, Solution]:
+    """The left rule's solution, the certificate's parts, the matrices, and the right rule's solution."""
+    if options.method not in (None, *METHODS):
+        raise fail("solve.method", f"{' or '.join(METHODS)} for {model.mechanism!r}", options.method)
+    started = time.monotonic()
+    found, tabs = [], []
+    for left in (True, False):
+        options.progress(f"the {'left' if left else 'right'} rule: {model.size()}")
+        rest = None if options.time_limit is None else max(options.time_limit - (time.monotonic() - started), 0.01)
+        found.append(highs(seller(model, model.nodes, left), time_limit=rest, options=options.options).require())
+        tabs.append(tables(model.bidders, model.mechanism != "any", model.nodes, left))
+    left_part = _table(model, tabs[0], found[0], left=True)
+    nature = certify.nature_of(model, tabs[0], found[0].dual["P"], found[0].dual["nu"])
+    whole: dict[str, Any] = {"mechanism": _table(model, tabs[1], found[1], left=False)}
+    if options.method != "grid":
+        options.progress("curves on the continuum")
+        rest = None if options.time_limit is None else max(options.time_limit - (time.monotonic() - started), 0.01)
+        whole |= _curves(model, replace(options, time_limit=rest))
+    certificate = {"finite": {"mechanism": left_part, "nature": nature}, "continuum": whole}
+    return found[0], certificate, tabs[0], found[1]
+
+
+def _curves(model: MomentAuction, options: Options) -> dict[str, Any]:
+    """The lottery and nature's reply; for all mechanisms the log-linear one where it guarantees more."""
+    lottery, nature = certify.lottery_curves(model)
+    if model.mechanism != "any":
+        return {"curve": lottery, "nature_curve": nature}
+    nature, instance = certify.any_curve(model), Instance(model.parameters())
+    high = any_upper(instance, nature)[0]
+    found: dict[str, Any] = {"curve": lottery}
+    value, cells = lottery_lower(instance, lottery)[0], max(model.points, 3)
+    if options.gap is not None:  # the width is about LOSS / cells^2
+        cells = max(cells, min(int((LOSS / options.gap) ** 0.5) + 1, MOST_CELLS))
+    low, top = (float(Fraction(nature[name])) for name in ("low", "high"))
+    started = time.monotonic()
+    while True:
+        options.progress(f"a log-linear mechanism on {cells} x {cells} cells")
+        rest = None if options.time_limit is None else max(options.time_limit - (time.monotonic() - started), 0.01)
+        part = loglinear.best(
+            float(model.mean or 0), loglinear.nodes_for(low, top, cells), replace(options, time_limit=rest)
+        )
+        if part is not None:
+            least, checks = any_lower(instance, part)
+            if all(check.passed for check in checks) and least > value:
+                found, value = {"loglinear": part}, least
+        if part is None or options.gap is None or nearest(high - value) <= options.gap or cells >= MOST_CELLS:
+            return found | {"nature_curve": nature}
+        cells = min(cells * 5 // 4, MOST_CELLS)
+
+
+def _table(model: MomentAuction, t: Tables, solution: Solution, left: bool) -> dict[str, Any]:
+    columns = certify.columns_of(t, solution.primal["q"], certify.given_away(model, left))
+    sigma = max(float(solution.primal["sigma"]), 0.0)
+    return {"allocation": columns, "sigma": text(rational(sigma))}
+
+
+def float_bounds(lower: float, upper: float, slip: float) -> Bounds:
+    """Bounds only floats have seen: the right rule below, the left rule above."""
+    return Bounds(max(lower - slip, 0.0), upper + slip, "continuum", False)
+
+
+def arrays_of(model: MomentAuction, t: Tables, left: Solution, right: Solution) -> dict[str, Labelled]:
+    """Tables by own value and highest of the others', duals of the left rule, nature's pairs; NaN where no pair is."""
+    g = np.array([float(x) for x in model.nodes])
+    axes = {"own_value": g, "highest_other": g}
+
+    def table(values: Array, name: str) -> Labelled:
+        return Labelled(np.where(t.index >= 0, values[t.index], np.nan), ("own_value", "highest_other"), axes, name)
+
+    P = np.maximum(left.dual["P"], 0.0)
+    pairs = t.pairs if model.mechanism != "any" else t.pairs[t.pairs[:, 0] >= t.pairs[:, 1]]
+    keep = P > 1e-12
+    highest = {"role": ["one", "others"]}
+    return {
+        "worst_case": Labelled(P[keep], ("atom",), {}, "worst_case"),
+        "worst_case_values": Labelled(g[pairs[keep]], ("atom", "role"), highest, "worst_case"),
+        "grid_allocation": table(left.primal["q"], "mechanism"),
+        "grid_payment": table(left.primal["R"], "mechanism"),
+        "rounded_allocation": table(right.primal["q"], "bound"),
+        "rounded_payment": table(right.primal["R"], "bound"),
+        "sigma": Labelled(left.primal["sigma"].reshape(1), ("one",), {}, "dual"),
+        "lambda": Labelled(left.primal["lambda"].reshape(1), ("one",), {}, "dual"),
+        "nu": table(left.dual["nu"], "dual"),
+        "rho": table(left.dual["rho"], "dual"),
+    }
