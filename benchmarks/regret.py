@@ -160,9 +160,7 @@ def two_goods(smoke: bool) -> list[Row]:
     bounds, theorem, separate = found.ours.bounds, 2 * math.exp(-1), 2 * grid_optimum(n)
     return [
         holds("certified bounds contain 2/e", bounds.certified and bounds.lower <= theorem <= bounds.upper),
-        at_most(
-            "distance of value from twice the one-good optimum", _distance(found.ours.value, separate), 1e-9
-        ),
+        at_most("distance of value from twice the one-good optimum", _distance(found.ours.value, separate), 1e-9),
         Row("the same for CVXPY + HiGHS", _distance(float(found.theirs.value), separate)),
         Row("time over the plain solve", found.ratio),
         *found.rows("mechopt", "CVXPY + HiGHS"),

@@ -18,7 +18,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import regret  # noqa: F401  registers its benchmarks
+import onecore  # before anything counts the cores
+
+# isort: split
+import regret  # noqa: F401  registers its benchmarks, as do the other modules below
+
+# isort: split
+import auctions  # noqa: F401
+import regret_auction  # noqa: F401
+import regret_scale  # noqa: F401
 from registry import BENCHMARKS, Benchmark, Row
 
 HERE = Path(__file__).resolve().parent
@@ -26,8 +34,9 @@ PACKAGES = ("cvxpy", "highspy", "numpy", "scipy", "python-flint")
 INTRO = """# Results of the benchmarks
 
 Written by `make bench` (`python benchmarks/run.py`); do not edit. The text stands in `benchmarks/`.
-Every ratio compares two programs run in turns in one process, the best of several repeats each, with imports
-and a first warm-up run left out. Seconds depend on the machine; ratios, widths and errors are what to read.
+Everything runs on one core, except where the system cannot pin a process to one. Every ratio compares programs run
+one after the other in the same minutes, the best of several repeats each (a single run where it takes more than a
+second), with imports left out. Seconds depend on the machine; ratios, widths and errors are what to read.
 """
 
 
@@ -39,7 +48,8 @@ def machine() -> dict[str, str]:
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    measured = {"processor": f"{model}, {os.cpu_count()} cores", "system": platform.system()}
+    used = f"{os.cpu_count()} cores" if onecore.CORE is None else f"one of {os.cpu_count()} cores"
+    measured = {"processor": f"{model}, {used}", "system": platform.system()}
     return {**measured, "python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
@@ -73,9 +83,7 @@ def section(item: Benchmark, rows: list[Row]) -> list[str]:
 def report(measured: list[tuple[Benchmark, list[Row]]], date: str, smoke: bool) -> str:
     """RESULTS.md as a whole."""
     found = machine()
-    where = ", ".join(
-        [found.pop("processor"), found.pop("system"), *(" ".join(item) for item in found.items())]
-    )
+    where = ", ".join([found.pop("processor"), found.pop("system"), *(" ".join(item) for item in found.items())])
     lines = [INTRO, f"Measured on {date}: {where}.", ""]
     if smoke:
         lines += ["**Smoke run: tiny sizes, the numbers mean nothing.**", ""]
@@ -91,19 +99,14 @@ def report(measured: list[tuple[Benchmark, list[Row]]], date: str, smoke: bool) 
 
 def document(measured: list[tuple[Benchmark, list[Row]]], date: str, smoke: bool) -> dict[str, Any]:
     """The same as data."""
-    items = [
-        {"name": b.name, "verdict": verdict(rows), "rows": [vars(row) for row in rows]}
-        for b, rows in measured
-    ]
+    items = [{"name": b.name, "verdict": verdict(rows), "rows": [vars(row) for row in rows]} for b, rows in measured]
     return {"date": date, "smoke": smoke, "machine": machine(), "benchmarks": items}
 
 
 def main() -> None:
     """Measure, print, and write where asked."""
     names = [item.name for item in BENCHMARKS]
-    parser = argparse.ArgumentParser(
-        description="Run the benchmarks.", epilog="benchmarks: " + ", ".join(names)
-    )
+    parser = argparse.ArgumentParser(description="Run the benchmarks.", epilog="benchmarks: " + ", ".join(names))
     parser.add_argument("names", nargs="*", metavar="NAME", help="all when left out")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, printed only")
     parser.add_argument("--output", type=Path, help="a directory for RESULTS.md and the data")

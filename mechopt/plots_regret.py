@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mechopt.result import Result
 
 FINE = 1601  # values at which continuum curves are drawn
+CELLS = 200  # values per good at which maps are drawn
+UNSOLD = 1e-6  # chances below this count as none
 
 
 def picture(result: Result, kind: str | None = None) -> Figure:
@@ -79,44 +81,70 @@ def _support(result: Result) -> tuple[Any, Any]:
     return result.model.values[mass > 1e-12], mass[mass > 1e-12]
 
 
+def _cells(low: float, high: float) -> Any:
+    """Middles of equal cells: no picture is taken on the edge of a set, where a menu's choice is not unique."""
+    return low + (high - low) * (np.arange(CELLS) + 0.5) / CELLS
+
+
 def _two_goods(result: Result, title: str) -> Figure:
     model = result.model
     figure, axes = canvas(1, 2, title, width=4.6, height=4.0)
-    (x0, x1), (y0, y1) = _span(model, 0), _span(model, 1)
-    x, y = np.linspace(x0, x1, 241), np.linspace(y0, y1, 241)
+    x, y = _cells(*_span(model, 0)), _cells(*_span(model, 1))
     values = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
     allocation, _ = result.mechanism(values)
+    allocation = np.where(_possible(model, values)[..., None], allocation, np.nan)
     where, mass = _support(result)
     for good in range(2):
         axis = axes[0, good]
         chance = allocation[:, :, good].T
         shade = axis.pcolormesh(x, y, chance, cmap=MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
         sold = allocation.sum(axis=2).T
-        if sold.min() < 1e-9 < sold.max():
-            axis.contour(x, y, sold, levels=[1e-9], colors="white", linewidths=1.6, linestyles="--")
+        if np.nanmin(sold) < UNSOLD < np.nanmax(sold):
+            axis.contour(x, y, sold, levels=[UNSOLD], colors="white", linewidths=1.6, linestyles="--")
+        if model.budget is not None:
+            _budget_line(axis, model)
         dots = {"color": RED, "edgecolor": "white", "linewidth": 0.6, "zorder": 3, "clip_on": False}
         axis.scatter(where[:, 0], where[:, 1], s=12 + 240 * mass, **dots)
-        if not model.is_box:
+        if model.profiles is not None:
             axis.scatter(model.values[:, 0], model.values[:, 1], s=10, color="black", zorder=4)
         dress(axis, f"chance of good {good + 1}", "value of good 1, money", "value of good 2, money")
         axis.grid(False)
     figure.colorbar(shade, ax=axes[0, :], label="probability", shrink=0.9)
-    figure.supxlabel("red: nature's distribution, area by probability; dashed: below it nothing is sold", fontsize=8)
+    caption = "red: nature's distribution, area by probability; dashed: below it nothing is sold"
+    figure.supxlabel(caption + ("" if model.budget is None else "; black: the budget"), fontsize=8)
     return figure  # type: ignore[no-any-return]
+
+
+def _possible(model: Any, values: Any) -> Any:
+    """Which values (..., J) the buyer may have: under a budget, not those above it."""
+    return values.sum(axis=-1) <= (np.inf if model.budget is None else float(model.budget))
+
+
+def _budget_line(axis: Any, model: Any) -> None:
+    (x0, x1), (y0, y1) = _span(model, 0), _span(model, 1)
+    budget = float(model.budget)
+    ends = np.clip([budget - y1, budget - y0], x0, x1)
+    axis.plot(ends, budget - ends, color="black", linewidth=1.4, zorder=2)
 
 
 def _many_goods(result: Result, title: str) -> Figure:
     model = result.model
     figure, axes = canvas(1, 2, title)
     colours = (BLUE, ORANGE, GREEN, RED, GREY)
-    others = np.mean([_span(model, j) for j in range(model.goods)], axis=1)
+    spans = np.array([_span(model, j) for j in range(model.goods)])  # (J, 2)
+    half = np.diff(spans, axis=1)[:, 0] / 2
+    if model.budget is not None:  # an equal share of the budget, where half of every good is beyond it
+        half = np.minimum(half, (float(model.budget) - spans[:, 0].sum()) / model.goods)
     for j in range(model.goods):
-        fine = np.linspace(*_span(model, j), 401)
-        values = np.tile(others, (len(fine), 1))
+        fine = _cells(*spans[j])
+        values = np.tile(spans[:, 0] + half, (len(fine), 1))
         values[:, j] = fine
         allocation, _ = result.mechanism(values)
-        axes[0, 0].plot(fine, allocation[:, j], color=colours[j % 5], linewidth=1.4, label=f"good {j + 1}")
-    dress(axes[0, 0], "allocation of each good, the others at mid value", "value, money", "chance")
+        chance = np.where(_possible(model, values), allocation[:, j], np.nan)
+        width = 1.4 + 1.2 * (model.goods - 1 - j)  # goods alike lie upon each other: the first stays visible below
+        axes[0, 0].plot(fine, chance, color=colours[j % 5], linewidth=width, label=f"good {j + 1}")
+    held = "mid value" if model.budget is None else "equal shares of the budget"
+    dress(axes[0, 0], f"chance of each good, others at {held}", "value, money", "chance")
     axes[0, 0].legend(fontsize=8, frameon=False)
     where, mass = _support(result)
     axes[0, 1].scatter(where.sum(axis=1), mass, s=14, color=RED)

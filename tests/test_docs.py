@@ -42,8 +42,7 @@ def alike(found: str, expected: str) -> bool:
         return False
     pairs = zip(NUMBER.findall(found), NUMBER.findall(expected), strict=True)
     return all(
-        float(a.replace(",", "")) == pytest.approx(float(b.replace(",", "")), rel=1e-6, abs=1e-9)
-        for a, b in pairs
+        float(a.replace(",", "")) == pytest.approx(float(b.replace(",", "")), rel=1e-6, abs=1e-9) for a, b in pairs
     )
 
 
@@ -98,9 +97,7 @@ def test_commands_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
                 done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=240)
                 code, found = done.returncode, (done.stdout + done.stderr).splitlines()
             wrong = missing(found, expected)
-            assert wrong is None, f"{page.name}, line {line}, {command}: expected {wrong}, got\n" + "\n".join(
-                found
-            )
+            assert wrong is None, f"{page.name}, line {line}, {command}: expected {wrong}, got\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
@@ -114,9 +111,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_named_path_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(
-        r"`((?:solvers|models|mechopt|tests|examples|benchmarks|docs)/[\w/-]+\.\w+)`", text
-    ):
+    for target in re.findall(r"`((?:solvers|models|mechopt|tests|examples|benchmarks|docs)/[\w/-]+\.\w+)`", text):
         assert "NAME" in target or (ROOT / target).exists(), f"{page.name} names {target}"
 
 
