@@ -179,7 +179,7 @@ def nature_of(model: RegretPricing, alpha: Array, pairs: Index, gamma: Array) ->
     for _ in range(len(model.sides) + 1):
         rows = [{v: flint.fmpq(1) for v in range(len(start))}, *(known[k] for k in held)]
         right = [flint.fmpq(1), *(fraction(model.sides[k].bound) for k in held)]
-        moved = project(rows, right, start, order[: 4 * (len(held) + 2)])
+        moved = project(rows, right, start, order)
         if moved is None:
             break
         found = [sum((f[v] * a for v, a in enumerate(moved)), flint.fmpq(0)) for f in known]

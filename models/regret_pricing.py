@@ -182,7 +182,7 @@ class RegretPricing:
         if goods == 1 and not self.moments and self.budget is None:  # the price lottery
             return Size(3 * count + 2, 2 * count + 1, 8 * count)
         if self.is_box and not self.moments:  # the sweep: utilities alone
-            return Size((1 + goods) * count, 1 + count, (2 + 2 * goods) * count)
+            return Size((1 + 2 * goods) * count, 1 + count, (2 + 4 * goods) * count)
         return Size((1 + 3 * goods) * count, 1 + (1 + goods) * count, (2 + goods) * (1 + 3 * goods) * count)
 
     def require_fits(self, all_pairs: bool = False) -> None:

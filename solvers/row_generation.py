@@ -167,6 +167,8 @@ class _Run:
 
     def finish(self, costs: Sequence[Array]) -> LazySolution:
         status, bound = Status.USER_LIMIT, -np.inf
+        start = np.clip(np.zeros(self.program.shape[1]), self.program.col_lower, self.program.col_upper)
+        self.separate(start)  # a core alone may be unbounded: begin with the rows that cut off the origin
         for stage, cost in enumerate(costs):
             self.highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
             while True:
@@ -174,6 +176,8 @@ class _Run:
                 if status is Status.OPTIMAL and stage == len(costs) - 1:
                     bound = dual_objective(full, point)
                 self.rounds += 1
+                if status in (Status.UNBOUNDED, Status.SOLVER_ERROR) and stage < len(costs) - 1:
+                    break  # a tilt only helps; the true cost decides
                 if status is not Status.OPTIMAL:
                     return self.pack(status, bound, point, full)
                 if self.left() <= 0 or self.rounds >= ROUNDS:

@@ -21,6 +21,11 @@ CASES = [
     {"upper": [1, 1], "cost": [0, 2], "points": 4, "moments": [{"at_most": "1/2"}]},
     {"upper": [1, 1], "points": 5, "budget": 1, "moments": [{"at_least": "2/5"}]},
     {"profiles": [[1, 2], [2, 1], [3, 3]], "moments": [{"at_most": 2}]},
+    {"upper": [1], "points": 40, "moments": [{"at_most": "1/5"}]},
+    {"upper": [1], "points": 20, "moments": [{"at_least": "4/5"}]},
+    {"upper": [1], "points": 20, "moments": [{"at_least": 0.3, "at_most": 0.3}, {"power": 2, "at_most": 0.15}]},
+    {"upper": [1, 1], "points": 8, "moments": [{"at_most": "3/10"}]},
+    {"profiles": [[1, 1], [2, 2], [4, 4]], "moments": [{"at_most": 3}]},
 ]
 
 

@@ -144,6 +144,20 @@ def test_triangulated_mechanism_is_truthful_between_the_nodes(fields):
     assert regret.max() <= solution.value + 1e-9
 
 
+def test_triangulated_mechanism_holds_on_the_faces_of_the_box():
+    result = mo.solve(RegretPricing(upper=[1, 1], points=8, budget="3/2"))
+    edge = np.linspace(0, 1, 41)
+    V = np.concatenate(
+        [np.column_stack(p) for p in ((edge, 0 * edge), (edge, 0 * edge + 1), (0 * edge, edge), (0 * edge + 1, edge))]
+    )
+    q, m = result.mechanism(V)
+    lie = V @ q.T - m
+    assert (lie - np.diag(lie)[:, None]).max() <= 1e-7
+    assert np.diag(lie).min() >= -1e-9
+    within = V.sum(axis=1) <= 1.5
+    assert (V[within].sum(axis=1) - m[within]).max() <= result.bounds.upper + 1e-7
+
+
 def test_separation_finds_the_worst_misreport():
     V = np.array([[0.0], [1.0], [2.0]])
     u, q = np.array([0.0, 0.0, 0.0]), np.array([[0.0], [0.5], [1.0]])
