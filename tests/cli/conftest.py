@@ -1,12 +1,15 @@
 """Runs the command with its own streams and exit code: `run` in this process, `spawn` as a user does."""
 
 import io
+import re
 import subprocess
 import sys
 
 import pytest
 
 from mechopt.cli import main
+
+LINE = re.compile(r"^error: .+: expected .+, got .+$")
 
 
 class Done:
@@ -32,6 +35,22 @@ def run(tmp_path, monkeypatch, capfd):
         done = Done(*capfd.readouterr())
         assert found == code, (found, done.stdout[-800:], done.stderr[-800:])
         return done
+
+    return call
+
+
+@pytest.fixture
+def refuses(run):
+    """A wrong instance: exit code 2, nothing on stdout, one well-formed line per problem, one of them on the field."""
+
+    def call(text, field, hint):
+        done = run("solve", "-", "--json", text=text, code=2)
+        assert done.stdout == ""
+        lines = done.stderr.splitlines()
+        assert lines
+        assert all(LINE.match(line) for line in lines), lines
+        assert any(line.startswith(f"error: {field}: ") for line in lines), lines
+        assert hint in done.stderr
 
     return call
 
