@@ -22,6 +22,7 @@ class Entry:
     mechanism: str
     picture: str
     maximizes: bool = False  # whether fewer types raise the optimum, so that the grid bounds the continuum from above
+    own_mechanism: bool = False  # whether `mechanism` makes an object with methods of its own, not a plain function
 
     def load(self, part: str) -> Any:
         """The class or function a field names."""

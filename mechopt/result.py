@@ -147,8 +147,13 @@ class Result:
         return self.entry.load("model")(**self.document["instance"]["parameters"])
 
     @property
-    def mechanism(self) -> MechanismView:
-        """The mechanism: `.allocation`, `.payment`, `.to_frame()`, and callable at any values."""
+    def mechanism(self) -> Any:
+        """The mechanism: `.allocation`, `.payment`, `.to_frame()`, and callable at any values.
+
+        Mechanisms that unfold over time are objects of their own, which the page of their model describes.
+        """
+        if self.entry.own_mechanism:
+            return self.entry.load("mechanism")(self.model, self.arrays)
         return MechanismView(self)
 
     @property

@@ -1,0 +1,1 @@
+"""Sweeps: many instances from one file, their store, and its tables."""

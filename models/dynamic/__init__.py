@@ -1,0 +1,1 @@
+"""Auctions over several periods with known distributions: the model `dynamic-auction`."""

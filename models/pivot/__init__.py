@@ -1,0 +1,1 @@
+"""Signals that arrive over time: `virtual-pivot`, `optimal-contract` and `virtual-index`."""
