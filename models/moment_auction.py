@@ -33,6 +33,7 @@ import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
 
+from mechopt.models import moment_auction_any as everyone
 from mechopt.models import moment_auction_theory as theory
 from mechopt.models.inputs import Count, Number, checked, fail, plain
 from mechopt.models.moment_auction_inputs import BidderMoment, Kind, check_fields, sides
@@ -52,7 +53,7 @@ class MomentAuction:
     `bidders`: I. `mean`: every bidder's mean value is at least this, inside (0, 1); or `moments`, a list of
     {bidder, power, at_least, at_most}. `points`: grid steps n, hence n + 1 values. `mechanism`: "second-price" (with
     `reserve`, or the best one when left out), "highest-bidder-lottery" (only the highest bidder may win), or "any"
-    (all mechanisms, two bidders). Raises InputError for anything else.
+    (all mechanisms, at most five bidders, moments the same for all). Raises InputError for anything else.
 
     >>> model = MomentAuction(bidders=2, mean="3/10", reserve="1/5", mechanism="second-price")
     >>> from mechopt.solvers.highs import solve
@@ -92,6 +93,11 @@ class MomentAuction:
         """The grid's values, (n + 1,)."""
         return [Fraction(k, self.points) for k in range(self.points + 1)]
 
+    @property
+    def together(self) -> bool:
+        """Whether the program has a column for every profile of the others, not only for their highest value."""
+        return self.mechanism == "any" and (self.bidders != 2 or self.mean is None)
+
     def grid(self, reserve: Fraction) -> Grid:
         """The grid with a reserve, and the place just below it."""
         return Grid.of(self.nodes, reserve)
@@ -101,6 +107,8 @@ class MomentAuction:
         n, width = self.points + 1, len(self.sides) + 1
         if self.mechanism == "second-price":  # rows are generated, about as many as this
             return Size(4 * self.bidders * width, width, 4 * self.bidders * width**2)
+        if self.together:
+            return everyone.size(self.bidders, self.points)
         if self.bidders == 1:
             return Size(5 * n, 2 * n + 2, 9 * n)
         share = 1 if self.mechanism == "any" else 2  # the lottery's bidders win in half of all pairs
@@ -156,6 +164,8 @@ class MomentAuction:
 
     def primal(self) -> Program:
         """The seller's program (1.8) on the grid; for a given reserve only sigma and lambda are free."""
+        if self.together:
+            return everyone.seller(self)
         if self.mechanism != "second-price":
             from mechopt.models.moment_auction_grid import seller
 
@@ -170,6 +180,8 @@ class MomentAuction:
 
     def dual(self) -> Program:
         """Nature's program (1.7) on the grid; the multipliers of its rows are lambda and sigma."""
+        if self.together:
+            return everyone.nature(self)
         if self.mechanism != "second-price":
             from mechopt.models.moment_auction_grid import nature
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mechopt.models import moment_auction_check_any as together
 from mechopt.models import moment_auction_check_curve as curve
 from mechopt.models import moment_auction_check_grid as tables
 from mechopt.models import moment_auction_check_price as price
-from mechopt.models.checking import number
-from mechopt.models.moment_auction_check_loglinear import any_lower
+from mechopt.models.checking import ZERO, number
+from mechopt.models.moment_auction_check_reserves import upper_cover
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational, nearest, text
 
@@ -29,6 +30,8 @@ def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tupl
     instance = price.Instance(parameters)
     if instance.mechanism == "second-price":
         checks, proved = _second_price(instance, certificate)
+    elif instance.mechanism == "any" and (instance.bidders != 2 or instance.mean is None):
+        checks, proved = _any(instance, certificate)
     else:
         checks, proved = _sought(instance, certificate)
     for name, (lower, upper) in proved.items():
@@ -54,7 +57,10 @@ def _second_price(instance: price.Instance, certificate: Mapping[str, Any]) -> t
     checks += _named("nature", found)
     if not fixed:
         high = number(part["every_reserve"])
-        checks += _named("every reserve", price.upper_all(instance, high))
+        if instance.mean is None:
+            checks += _named("every reserve", upper_cover(instance, high, part["cover"]))
+        else:
+            checks += _named("every reserve", price.upper_all(instance, high))
     bracket = (low, high)
     return checks, {"continuum": bracket, "finite": bracket}
 
@@ -73,11 +79,27 @@ def _sought(instance: price.Instance, certificate: Mapping[str, Any]) -> tuple[l
         found_low, found = LOWER_CURVES[instance.mechanism](instance, whole["curve"])
         best, checks = max(best, found_low), checks + _named("curve", found)
     if "loglinear" in whole:
-        found_low, found = any_lower(instance, whole["loglinear"])
+        found_low, found = together.lower(instance, whole["loglinear"])
         best, checks = max(best, found_low), checks + _named("log-linear", found)
     if "nature_curve" in whole:
         found_high, found = UPPER_CURVES[instance.mechanism](instance, whole["nature_curve"])
         least, checks = min(least, found_high), checks + _named("curve", found)
+    return checks, {"continuum": (best, least), "finite": (low, high)}
+
+
+def _any(instance: price.Instance, certificate: Mapping[str, Any]) -> tuple[list[Check], dict[str, Bracket]]:
+    """The grid's bracket, and the continuum's by a log-linear mechanism and by densities, or by the grid's nature."""
+    finite, whole = certificate["finite"], certificate["continuum"]
+    low, checks = together.grid_lower(instance, finite["mechanism"])
+    high, found = together.grid_upper(instance, finite["nature"])
+    checks = _named("grid", checks) + _named("nature on the grid", found)
+    best, least = ZERO, high  # fewer types only help the seller: the grid's upper bound holds on the continuum
+    if "loglinear" in whole:
+        found_low, found = together.lower(instance, whole["loglinear"])
+        best, checks = max(best, found_low), checks + _named("log-linear", found)
+    if "density" in whole:
+        found_high, found = together.upper(instance, whole["density"])
+        least, checks = min(least, found_high), checks + _named("densities", found)
     return checks, {"continuum": (best, least), "finite": (low, high)}
 
 

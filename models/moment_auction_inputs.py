@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Kind = Literal["second-price", "highest-bidder-lottery", "any"]
 HIGHEST_POWER = 12
 MOST_BIDDERS = 1000
+MOST_TOGETHER = 5  # bidders whose profiles are listed
 
 
 @checked
@@ -76,18 +77,19 @@ def check_fields(model: MomentAuction) -> None:
         raise fail("mean", "mean or moments, one of them", got, "write mean = 0.5")
     if model.mean is not None and not 0 < model.mean < 1:
         raise fail("mean", "a number inside (0, 1)", model.mean, "at 0 and 1 the revenue is 0 and 1, by any auction")
-    if model.moments and model.mechanism != "second-price":
+    if model.moments and model.mechanism == "highest-bidder-lottery":
         expected = f"mean, which is all that {model.mechanism} is solved for"
-        raise fail("moments", expected, f"{len(model.moments)} moments", 'or write mechanism = "second-price"')
+        raise fail("moments", expected, f"{len(model.moments)} moments", 'or write mechanism = "any"')
+    if model.mechanism == "any" and (named := [m.bidder for m in model.moments if m.bidder is not None]):
+        hint = "leave out bidder, so that the moment holds for all"
+        raise fail("moments", 'moments of all bidders with mechanism = "any"', f"one of bidder {named[0]}", hint)
     if model.reserve is not None and model.mechanism != "second-price":
         raise fail("reserve", 'no reserve unless mechanism = "second-price"', model.reserve, "leave it out")
     if model.reserve is not None and not 0 <= model.reserve <= 1:
         raise fail("reserve", "a number in [0, 1]", model.reserve, "or leave it out for the best one")
-    if model.moments and model.reserve is None:
-        raise fail("reserve", "a number in [0, 1]", "none", "with moments the best reserve is not sought; give one")
-    if model.mechanism == "any" and model.bidders != 2:
-        hint = "for one bidder the highest-bidder-lottery is every mechanism" if model.bidders == 1 else ""
-        raise fail("bidders", 'two bidders with mechanism = "any"', model.bidders, hint)
+    if model.mechanism == "any" and model.bidders > MOST_TOGETHER:
+        hint = "the highest-bidder-lottery takes any number, and is nearly the best for many"
+        raise fail("bidders", f'at most {MOST_TOGETHER} with mechanism = "any"', model.bidders, hint)
     model.sides  # noqa: B018 - refuses bidders there are not
 
 

@@ -1,16 +1,19 @@
-"""The best log-linear mechanism for two bidders: an O(1/n^2) bound on the continuum from below.
+"""The best log-linear mechanism for I bidders: an O(1/n^2) bound on the continuum from below.
 
-Chances of the good, payments, and why corners decide are in models/moment_auction_check_loglinear.py. With slopes b and
-jumps J at both ends of every cell of the opponent's value, a and M what they sum to:
+On the cell [x_k, x_{k+1}] of the own value the chance of the good is a_k(y) + b_k(y) log(x / x_k), with a and b >= 0
+linear in each other bidder's value on her cell, and jumps J_k(y) >= 0 at x_k. As x dp = b dx, the payment that makes
+truth best is linear in every value on a product of cells, so corners decide. A corner belongs to a cell: end e of cell
+k is the place 2k + e. With o for the I - 1 others' places, w for all, L and d as the checker has them:
 
-    max   lambda + 2 mu sigma
-    s.t.  a_{k+1} - a_k = b_k L_k + J_{k+1},   M_{k+1} - M_k = b_k (x_{k+1} - x_k) + x_{k+1} J_{k+1}
-          revenue at the corners of cells >= lambda + sigma (x + y)
-          chances at the corners of cells + b d of both bidders <= 1
+    max   lambda - I b'sigma
+    s.t.  a(k+1, o) - a(k, o) = b(k, o) L_k + J(k+1, o),  M(k+1, o) - M(k, o) = b(k, o) (x_{k+1} - x_k) + x_{k+1} J(k+1, o)
+          sum of payments at w >= lambda - sum over bidders of sigma'(f(w_i) - bend(cell of w_i))
+          sum of chances at w + b d <= 1
           b, J, sigma >= 0, b = 0 on the first cell
 
-Solved by HiGHS's interior point method without crossover; the exact check makes up for its tolerance.
-"""
+A convex f lies below its chord by at most bend. Solved by HiGHS's interior point method without crossover; the exact
+check makes up for its tolerance.
+"""  # noqa: E501 - one row of the program, one line
 
 from __future__ import annotations
 
@@ -19,11 +22,12 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
+from mechopt.models.moment_auction_any import Multisets, Row
 from mechopt.models.outcome import Array, Options
 from mechopt.solvers.highs import load, read_point, status_of
 from mechopt.solvers.linear import LinearProgram
+from mechopt.solvers.rows import Rows
 
 UNIT = 2**40
 MARGIN = 1e-10  # by which chances are scaled down beyond what floats say
@@ -31,121 +35,96 @@ MARGIN = 1e-10  # by which chances are scaled down beyond what floats say
 
 @dataclass(frozen=True)
 class LogLinear:
-    """Both bidders' chances of a good: `slope` and `jump` (n, n, 2) by own cell, other's cell and end of it.
+    """Every bidder's chance of the good: `slope` and `jump` by own cell and the others' places, (n, O).
 
-    >>> rule = LogLinear(np.array([0.0, 0.5, 1.0]), np.zeros((2, 2, 2)), np.array([[[0, 0]] * 2, [[0.5, 0.5]] * 2]))
+    >>> rule = LogLinear(2, np.array([0.0, 0.5, 1.0]), np.zeros((2, 4)), np.array([[0.0] * 4, [0.5] * 4]))
     >>> q, m = rule(np.array([0.75, 0.25]))
     >>> assert q.tolist() == [0.5, 0] and m.tolist() == [0.25, 0]
     """
 
+    bidders: int
     nodes: Array
     slope: Array
     jump: Array
 
     def __call__(self, values: Array) -> tuple[Array, Array]:
-        """Allocation (..., 2) and payment (..., 2) at values (..., 2)."""
-        own = np.asarray(values, dtype=float)
-        other = own[..., ::-1]
-        n, x = len(self.nodes) - 1, self.nodes
-        k, m = (np.clip(np.searchsorted(x, v, side="right") - 1, 0, n - 1) for v in (own, other))
-        share = (other - x[m]) / (x[m + 1] - x[m])
+        """Allocation (..., I) and payment (..., I) at values (..., I)."""
+        values = np.asarray(values, dtype=float)
+        x, n = self.nodes, len(self.nodes) - 1
+        number = np.zeros((2 * n,) * (self.bidders - 1), dtype=int)
+        for index, places in enumerate(Multisets(self.bidders, 2 * n).others):
+            number[places] = index
         a, M = sums(self.slope, self.jump, x)
-        start, paid, b = ((1 - share) * z[k, m, 0] + share * z[k, m, 1] for z in (a, M, self.slope))
-        low = np.where(k > 0, x[k], 1.0)
-        rise = np.where(k > 0, np.log(np.where(k > 0, own, 1.0) / low), 0.0)
-        return start + b * rise, paid + b * (own - x[k])
+        cell = np.clip(np.searchsorted(x, values, side="right") - 1, 0, n - 1)
+        share = (values - x[cell]) / (x[cell + 1] - x[cell])
+        q, m = np.zeros_like(values), np.zeros_like(values)
+        for i in range(self.bidders):
+            rest = [j for j in range(self.bidders) if j != i]
+            k, own = cell[..., i], values[..., i]
+            rise = np.where(k > 0, np.log(np.where(k > 0, own, 1.0) / np.where(k > 0, x[k], 1.0)), 0.0)
+            for ends in np.ndindex(*(2,) * len(rest)):
+                e = np.array(ends, dtype=int)
+                weight = np.where(e == 1, share[..., rest], 1 - share[..., rest]).prod(axis=-1)
+                o = number[tuple(np.moveaxis(np.sort(2 * cell[..., rest] + e, axis=-1), -1, 0))]
+                q[..., i] += weight * (a[k, o] + self.slope[k, o] * rise)
+                m[..., i] += weight * (M[k, o] + self.slope[k, o] * (own - x[k]))
+        return q, m
 
 
 def sums(b: Array, J: Array, x: Array) -> tuple[Array, Array]:
-    """Chance and payment at the lower end of every cell, (n, n, 2) each."""
-    logs = np.concatenate([[0.0], np.log(x[2:] / x[1:-1])])[:, None, None]
-    widths = np.diff(x)[:, None, None]
-    a, M = np.cumsum(J, axis=0), np.cumsum(J * x[:-1, None, None], axis=0)
+    """Chance and payment at the lower end of every cell, (n, O) each."""
+    logs = np.concatenate([[0.0], np.log(x[2:] / x[1:-1])])[:, None]
+    a, M = np.cumsum(J, axis=0), np.cumsum(J * x[:-1, None], axis=0)
     a[1:] += np.cumsum(b * logs, axis=0)[:-1]
-    M[1:] += np.cumsum(b * widths, axis=0)[:-1]
+    M[1:] += np.cumsum(b * np.diff(x)[:, None], axis=0)[:-1]
     return a, M
 
 
-def nodes_for(low: float, high: float, cells: int) -> list[Fraction]:
-    """Increasing nodes from 0 to 1 with nature's two parameters among them, as fractions of 2^40, (cells + 1,).
-
-    Cells crowd towards nature's lowest value, where the allocation bends most. Shares and exponents were fitted to the
-    guarantees at means from 0.1 to 0.9; any choice is valid, these lose least.
-
-    >>> nodes = nodes_for(0.25, 0.75, 12)
-    >>> assert len(nodes) == 13 and nodes[0] == 0 and nodes[-1] == 1 and {0.25, 0.75} <= set(nodes)
-    """
-    first = max(1, round(cells * (0.15 + 0.33 * (low - 0.21))))
-    third = max(1, round(cells * (0.3 - 0.36 * (low - 0.21))))
-    second = max(1, cells - first - third)
-    u, v, w = (np.linspace(0, 1, count + 1) for count in (first, second, third))
-    pieces = (
-        low * (1 - (1 - u) ** 2.4),
-        low * (high / low) ** (v ** (1.45 - 0.45 * low)),
-        high + (1 - high) * w ** (1.25 - 0.95 * low),
-    )
-    exact = {Fraction(round(float(x) * UNIT), UNIT) for piece in pieces for x in piece}
-    return sorted(exact)
+def bends(x: Array, power: int, sign: int) -> Array:
+    """How far sign x^power can lie below its chord on each cell, (n,)."""
+    return np.diff(x) ** 2 * (power * (power - 1) * x[1:] ** max(power - 2, 0) / 8 if sign > 0 else 0.0)
 
 
-class _Rows:
-    """Rows of a sparse matrix, gathered block by block."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[Any, Any, Any]] = []
-        self.low: list[Array] = []
-        self.high: list[Array] = []
-        self.count = 0
-
-    def add(self, terms: list[tuple[Any, Any]], low: float, high: float) -> None:
-        size = np.size(terms[0][0])
-        for columns, values in terms:
-            filled = np.broadcast_to(values, np.shape(columns)).ravel()
-            self.entries.append((self.count + np.arange(size), np.ravel(columns), filled))
-        self.low.append(np.full(size, low))
-        self.high.append(np.full(size, high))
-        self.count += size
-
-
-def program(x: Array, mean: float) -> LinearProgram:
-    """The arrays; variables b, J, a, M by cell, other's cell and end, then lambda and sigma."""
-    n, widths = len(x) - 1, np.diff(x)
-    L, d = np.zeros(n), np.zeros(n)
+def program(bidders: int, x: Array, known: list[Row]) -> LinearProgram:
+    """The arrays; variables b, J, a, M by cell and others' places, then lambda and sigma."""
+    sets, widths = Multisets(bidders, 2 * (len(x) - 1)), np.diff(x)
+    L, d = np.zeros(len(widths)), np.zeros(len(widths))
     L[1:] = np.log(x[2:] / x[1:-1])
     ratio = widths[1:] / x[1:-1]
     d[1:] = np.log(ratio / L[1:]) - 1 + L[1:] / ratio
-    size = 2 * n * n
-    b, J, a, M = (np.arange(size).reshape(n, n, 2) + size * z for z in range(4))
-    level, sigma = 4 * size, 4 * size + 1
-    rows = _Rows()
+    size = len(widths) * len(sets.others)
+    b, J, a, M = (np.arange(size).reshape(len(widths), -1) + size * z for z in range(4))
+    level, sigma = 4 * size, 4 * size + 1 + np.arange(len(known))
+    rows = Rows()
     rows.add([(a[0], 1.0), (J[0], -1.0)], 0, 0)
     rows.add([(M[0], 1.0)], 0, 0)
-    tall = [z[:-1, None, None] for z in (L, widths)]
-    rows.add([(a[1:], 1.0), (a[:-1], -1.0), (b[:-1], -tall[0]), (J[1:], -1.0)], 0, 0)
-    rows.add([(M[1:], 1.0), (M[:-1], -1.0), (b[:-1], -tall[1]), (J[1:], -x[1:-1, None, None])], 0, 0)
-    k, m = np.tril_indices(n)
-    for s, t in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        total = x[k + s] + x[m + t]
-        rows.add([
-            (M[k, m, t], 1.0), (b[k, m, t], s * widths[k]), (M[m, k, s], 1.0), (b[m, k, s], t * widths[m]),
-            (np.full(len(k), level), -1.0), (np.full(len(k), sigma), -total)], 0, np.inf)  # fmt: skip
-        rows.add([
-            (a[k, m, t], 1.0), (b[k, m, t], s * L[k] + d[k]), (a[m, k, s], 1.0), (b[m, k, s], t * L[m] + d[m])],
-            -np.inf, 1)  # fmt: skip
-    where, columns, values = (np.concatenate(z) for z in zip(*rows.entries, strict=True))
-    matrix = sp.coo_array((values, (where, columns)), (rows.count, 4 * size + 2)).tocsc()
-    matrix.sum_duplicates()
-    cost, low, high = np.zeros(4 * size + 2), np.zeros(4 * size + 2), np.full(4 * size + 2, np.inf)
-    cost[level], cost[sigma], low[level] = -1, -2 * mean, -np.inf
-    high[b[0].ravel()] = 0
-    none = np.zeros(len(cost), dtype=bool)
-    return LinearProgram(cost, matrix, np.concatenate(rows.low), np.concatenate(rows.high), low, high, none)
+    rows.add([(a[1:], 1.0), (a[:-1], -1.0), (b[:-1], -L[:-1, None]), (J[1:], -1.0)], 0, 0)
+    rows.add([(M[1:], 1.0), (M[:-1], -1.0), (b[:-1], -widths[:-1, None]), (J[1:], -x[1:-1, None])], 0, 0)
+    cell, end = np.divmod(sets.profiles, 2)
+    where = x[cell + end]
+    paid: list[tuple[Any, Any]] = [(np.full(len(cell), level), -1.0)]
+    chance: list[tuple[Any, Any]] = []
+    for i in range(bidders):
+        k, o, e = cell[:, i], sets.rest[:, i], end[:, i]
+        paid += [(M[k, o], 1.0), (b[k, o], e * widths[k])]
+        chance += [(a[k, o], 1.0), (b[k, o], e * L[k] + d[k])]
+    for column, (power, sign, _) in zip(sigma, known, strict=True):
+        worth = (sign * where**power - bends(x, power, sign)[cell]).sum(axis=1)
+        paid.append((np.full(len(cell), column), worth))
+    rows.add(paid, 0, np.inf)
+    rows.add(chance, -np.inf, 1)
+    count = 4 * size + 1 + len(known)
+    cost, low, high = np.zeros(count), np.zeros(count), np.full(count, np.inf)
+    cost[level], low[level] = -1, -np.inf
+    cost[sigma] = [bidders * float(bound) for _, _, bound in known]
+    high[b[0]] = 0
+    return rows.program(cost, low, high)
 
 
-def best(mean: float, nodes: list[Fraction], options: Options) -> dict[str, Any] | None:
+def best(bidders: int, nodes: list[Fraction], known: list[Row], options: Options) -> dict[str, Any] | None:
     """The certificate's part: nodes, sigma, slopes and jumps as multiples of 2^-40; None when stopped before any."""
     x = np.array([float(z) for z in nodes])
-    compiled = program(x, mean)
+    compiled = program(bidders, x, known)
     solver = load(compiled, {"solver": "ipm", "run_crossover": "off", **options.options})
     if options.time_limit is not None:
         solver.setOptionValue("time_limit", float(options.time_limit))
@@ -153,12 +132,12 @@ def best(mean: float, nodes: list[Fraction], options: Options) -> dict[str, Any]
     if not status_of(solver).has_point:
         return None
     point = read_point(solver, compiled).x
-    n = len(x) - 1
-    size = 2 * n * n
-    b, J = (np.maximum(point[z * size : (z + 1) * size], 0).reshape(n, n, 2) for z in (0, 1))
+    size = (len(point) - 1 - len(known)) // 4
+    b, J = (np.maximum(point[z * size : (z + 1) * size], 0).reshape(len(x) - 1, -1) for z in (0, 1))
     b[0] = 0
-    flat = np.concatenate([b.ravel(), J.ravel(), *(z.ravel() for z in sums(b, J, x)), np.zeros(2)])
+    flat = np.concatenate([b.ravel(), J.ravel(), *(z.ravel() for z in sums(b, J, x)), np.zeros(1 + len(known))])
     crowd = float((compiled.matrix @ flat)[np.isneginf(compiled.row_lower)].max())
     scale = (1 - MARGIN) / max(1.0, crowd)
     tables = {name: np.floor(z * scale * UNIT).astype(np.int64).tolist() for name, z in (("slope", b), ("jump", J))}
-    return {"nodes": [str(z) for z in nodes], "sigma": str(Fraction(max(float(point[-1]), 0.0) * scale)), **tables}
+    sigma = [str(Fraction(max(float(s), 0.0) * scale)) for s in point[4 * size + 1 :]]
+    return {"nodes": [str(z) for z in nodes], "sigma": sigma, **tables}

@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 from mechopt.models.moment_auction import MomentAuction
 from mechopt.models.moment_auction_check_price import Instance, lower, upper, upper_all
 from mechopt.models.moment_auction_nature import Grid, Reply, reply
+from mechopt.models.moment_auction_reserves import WIDTH, walk
 from mechopt.models.moments import Side
 from mechopt.models.outcome import Array, Options
 from mechopt.solvers.certificate import project
@@ -49,7 +50,10 @@ def priced(model: MomentAuction, options: Options) -> Priced:
         apart = Grid.of(model.nodes, reserve, APART)  # r- cannot be moved with the moments as they are: farther off
         part["nature"] = _distribution(model, apart, reply(apart, model.sides, model.bidders, options))
     if model.reserve is None:
-        part["every_reserve"] = text(_ceiling(model, reserve, part))
+        if model.mean is None:
+            part |= _every(model, reserve, part, options)
+        else:
+            part["every_reserve"] = text(_ceiling(model, reserve, part))
     return Priced(reserve, found, grid, part)
 
 
@@ -58,7 +62,6 @@ def best(model: MomentAuction, options: Options) -> Fraction:
 
     Zero when it does as well as any, for it also serves every bidder.
     """
-    ends = replace(model, points=1)
     started = time.monotonic()
 
     def worth(r: float) -> float:
@@ -68,6 +71,7 @@ def best(model: MomentAuction, options: Options) -> Fraction:
         exact = Fraction(r)
         return reply(ends.grid(exact), ends.sides, ends.bidders, replace(options, time_limit=left)).value
 
+    ends = replace(model, points=1) if model.mean is not None else model
     where = [float(model.mean or 1) * k / SCAN for k in range(SCAN + 1)]
     values = [worth(r) for r in where]
     top = int(np.argmax(values))
@@ -88,6 +92,27 @@ def _ceiling(model: MomentAuction, reserve: Fraction, part: Mapping[str, Any]) -
         if all(check.passed for check in upper_all(instance, claim)):
             return claim
     return rational(1)
+
+
+def _every(model: MomentAuction, reserve: Fraction, part: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    """Nature's answers to all reserves, and the most any of them earns against these."""
+    started = time.monotonic()
+    stop = None if options.time_limit is None else started + options.time_limit
+    low, _ = lower(Instance(model.parameters()), rational(reserve), part)
+
+    def answer(r: Fraction) -> list[Any]:
+        grid = model.grid(r)
+        return _distribution(model, grid, reply(grid, model.sides, model.bidders, replace(options, time_limit=None)))
+
+    width = WIDTH if options.gap is None else options.gap * 0.99
+    best = max(float(low.p) / float(low.q), 0.0)
+    while width < 1:
+        if (found := walk(answer, best + width, stop, options.progress)) is not None:
+            return {"cover": found.parts, "every_reserve": text(rational(Fraction(found.claim)))}
+        if stop is not None and time.monotonic() > stop:
+            break
+        width *= 2
+    return {"cover": [{"low": "0", "high": "1", "nature": answer(reserve)}], "every_reserve": "1"}
 
 
 def _distribution(model: MomentAuction, grid: Grid, found: Reply) -> list[Any]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from mechopt.models import moment_auction_any_solve as everyone
 from mechopt.models import moment_auction_check as checker
 from mechopt.models.inputs import fail
 from mechopt.models.moment_auction import MomentAuction
 from mechopt.models.moment_auction_inputs import check_possible
-from mechopt.models.moment_auction_loglinear import UNIT, LogLinear
+from mechopt.models.moment_auction_loglinear import LogLinear
 from mechopt.models.moment_auction_mechanism import RoundedUp, SecondPrice
 from mechopt.models.moment_auction_price import Priced, priced
 from mechopt.models.moment_auction_sought import arrays_of, float_bounds, sought
@@ -30,7 +31,9 @@ def solve(model: MomentAuction, options: Options) -> Outcome:
         raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
     model.require_fits()
     check_possible(model)
-    return _second_price(model, options) if model.mechanism == "second-price" else _sought(model, options)
+    if model.mechanism == "second-price":
+        return _second_price(model, options)
+    return _together(model, options) if model.together else _sought(model, options)
 
 
 def certified(model: MomentAuction, certificate: dict[str, Any]) -> Bounds:
@@ -104,6 +107,42 @@ def _sought(model: MomentAuction, options: Options) -> Outcome:
     )  # fmt: skip
 
 
+def _together(model: MomentAuction, options: Options) -> Outcome:
+    found, certificate, stopped = everyone.sought(model, options)
+    bounds: Bounds | None = certified(model, certificate)
+    if not options.certificate and bounds is not None:
+        bounds = Bounds(bounds.lower, bounds.upper, "continuum", False)
+    notes = ["nature's atoms are the grid's: each profile in any order, equally likely"]
+    if options.gap is not None and bounds is not None and bounds.width > options.gap:
+        notes.append(f"the bracket is {bounds.width:.2g} wide, not {options.gap:.2g}: more cells would not fit")
+    arrays = everyone.arrays_of(model, found, certificate)
+    rule = mechanism(model, arrays)
+    arrays |= _listed(model, rule)
+    atoms = [{"probability": float(p), "values": v.tolist()} for p, v in zip(
+        arrays["worst_case"].values, arrays["worst_case_values"].values, strict=True)]  # fmt: skip
+    quantities: dict[str, Any] = {"revenue": found.value, "sigma": arrays["sigma"].values.tolist()}
+    quantities |= {"lambda": float(arrays["lambda"].values[0]), "worst_case": atoms}
+    for end, side in (("lower", below), ("upper", above)):
+        quantities[f"finite_{end}"] = side(rational(certificate["finite"][end]))
+    status = Status.USER_LIMIT if stopped else found.status
+    return Outcome(
+        status, found.value, bounds, model.closed_form(), quantities, arrays, found.statistics, found.residuals,
+        "cells", certificate if options.certificate else None, rule, tuple(notes),
+    )  # fmt: skip
+
+
+def _listed(model: MomentAuction, rule: Mechanism) -> dict[str, Labelled]:
+    """The mechanism's table at the profiles of the grid."""
+    values = profiles(model, np.array([float(x) for x in model.nodes]))
+    q, m = rule(values)
+    names = {"bidder": [f"bidder {i + 1}" for i in range(model.bidders)]}
+    return {
+        "values": Labelled(values, ("profile", "bidder"), names, "types"),
+        "allocation": Labelled(q, ("profile", "bidder"), names, "mechanism"),
+        "payment": Labelled(m, ("profile", "bidder"), names, "mechanism"),
+    }
+
+
 def _mechanism_arrays(model: MomentAuction, certificate: Mapping[str, Any]) -> dict[str, Labelled]:
     """The parameters of the mechanism that proves the lower bound, and its table at the profiles of the grid."""
     found: dict[str, Labelled] = {}
@@ -111,25 +150,14 @@ def _mechanism_arrays(model: MomentAuction, certificate: Mapping[str, Any]) -> d
         for name, value in part["curve"].items():
             found[name] = Labelled(np.array([nearest(rational(value))]), ("one",), {}, "mechanism")
     elif "loglinear" in part:
-        nodes = np.array([nearest(rational(x)) for x in part["loglinear"]["nodes"]])
-        found["log_nodes"] = Labelled(nodes, ("log_node",), {}, "mechanism")
-        for name in ("slope", "jump"):
-            table = np.array(part["loglinear"][name], dtype=float) / UNIT
-            found[f"log_{name}"] = Labelled(table, ("log_cell", "other_log_cell", "end"), {}, "mechanism")
+        found |= everyone.loglinear_arrays(part["loglinear"])
     else:
         chances = part["mechanism"]["allocation"]
         table = np.zeros((model.points + 1, len(chances)))
         for j, column in enumerate(chances):
             table[len(table) - len(column) :, j] = [nearest(rational(x)) for x in column]
         found["cells"] = Labelled(table, ("own_cell", "highest_other_cell"), {}, "mechanism")
-    values = profiles(model, np.array([float(x) for x in model.nodes]))
-    q, m = mechanism(model, found)(values)
-    names = {"bidder": [f"bidder {i + 1}" for i in range(model.bidders)]}
-    return found | {
-        "values": Labelled(values, ("profile", "bidder"), names, "types"),
-        "allocation": Labelled(q, ("profile", "bidder"), names, "mechanism"),
-        "payment": Labelled(m, ("profile", "bidder"), names, "mechanism"),
-    }
+    return found | _listed(model, mechanism(model, found))
 
 
 def _arrays(model: MomentAuction, found: Priced) -> dict[str, Labelled]:
@@ -167,7 +195,7 @@ def mechanism(model: MomentAuction, arrays: Mapping[str, Labelled]) -> Mechanism
     if model.mechanism == "second-price":
         return SecondPrice(float(arrays["reserve"].values[0]))
     if "log_nodes" in arrays:
-        return LogLinear(*(arrays[name].values for name in ("log_nodes", "log_slope", "log_jump")))
+        return LogLinear(model.bidders, *(arrays[z].values for z in ("log_nodes", "log_slope", "log_jump")))
     if "threshold" in arrays:
         return HighestBidderLottery(float(arrays["threshold"].values[0]), float(arrays["slope"].values[0]))
     return RoundedUp(arrays["cells"].values, model.mechanism != "any")

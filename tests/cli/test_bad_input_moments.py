@@ -27,11 +27,14 @@ BAD = {
     "reserve negative": (toml("bidders=2\nmean=0.5\nreserve=-0.1"), "parameters.reserve", "[0, 1]"),
     "reserve of a lottery": (
         toml('bidders=2\nmean=0.5\nreserve=0.1\nmechanism="highest-bidder-lottery"'), "parameters.reserve", "leave it"),
-    "no reserve with moments": (toml("bidders=2\nmoments=[{at_least=0.5}]"), "parameters.reserve", "give one"),
     "unknown mechanism": (toml('bidders=2\nmean=0.5\nmechanism="first-price"'), "parameters.mechanism", "second-price"),
-    "any with one bidder": (toml('bidders=1\nmean=0.5\nmechanism="any"'), "parameters.bidders", "two bidders"),
-    "any with three bidders": (toml('bidders=3\nmean=0.5\nmechanism="any"'), "parameters.bidders", "two bidders"),
-    "moments of any": (toml('bidders=2\nmechanism="any"\nmoments=[{at_least=0.5}]'), "parameters.moments", "mean"),
+    "any with many bidders": (toml('bidders=6\nmean=0.5\nmechanism="any"'), "parameters.bidders", "at most 5"),
+    "any, profiles too many": (
+        toml('bidders=5\nmean=0.5\npoints=100\nmechanism="any"'), "parameters.points", "fewer steps"),
+    "any, bidders differ": (
+        toml('bidders=2\nmechanism="any"\nmoments=[{bidder=1,at_least=0.5}]'), "parameters.moments", "all bidders"),
+    "moments of a lottery": (
+        toml('bidders=2\nmechanism="highest-bidder-lottery"\nmoments=[{at_least=0.5}]'), "parameters.moments", "mean"),
     "points zero": (toml("bidders=2\nmean=0.5\npoints=0"), "parameters.points", "at least 1"),
     "too many points": (toml('bidders=2\nmean=0.5\npoints=5000\nmechanism="any"'), "parameters.points", "fewer steps"),
     "unknown field": (toml("bidders=2\nmean=0.5\nupper=1"), "parameters.upper", "no such field"),
@@ -62,7 +65,7 @@ def test_bad_moment_auctions(refuses, case):
 
 
 def test_python_raises_the_same_words():
-    with pytest.raises(mo.InputError, match="one bidder the highest-bidder-lottery is every mechanism"):
-        mo.MomentAuction(bidders=1, mean=0.5, mechanism="any")
+    with pytest.raises(mo.InputError, match="at most 5 with mechanism"):
+        mo.MomentAuction(bidders=6, mean=0.5, mechanism="any")
     with pytest.raises(mo.InputError, match="the program belongs to one reserve"):
         mo.MomentAuction(bidders=2, mean=0.5).primal()

@@ -198,7 +198,7 @@ def test_all_mechanisms_by_a_log_linear_one():
     assert utility.min() >= -1e-9
     bought, paid = result.mechanism(np.stack([lies[:, 0], values[:, 1]], axis=1))
     assert (bought[:, 0] * values[:, 0] - paid[:, 0] - utility[:, 0]).max() <= 1e-9
-    sigma = float(Fraction(result.certificate["continuum"]["loglinear"]["sigma"]))
+    sigma = float(Fraction(result.certificate["continuum"]["loglinear"]["sigma"][0]))
     assert (m.sum(axis=1) - sigma * values.sum(axis=1)).min() + sigma >= result.bounds.lower - 1e-9
     assert result.verify().passed
 

@@ -40,6 +40,7 @@ CASES = {
     ),
     "lottery": ("MomentAuction", {"bidders": 3, "mean": "1/2", "points": 3, "mechanism": "highest-bidder-lottery"}),
     "all mechanisms": ("MomentAuction", {"bidders": 2, "mean": "1/2", "points": 3, "mechanism": "any"}),
+    "any reserve, moments": ("MomentAuction", {"bidders": 1, "moments": [{"at_least": "1/2"}], "points": 2}),
     "two priors": (
         "IndependentAuction",
         {
