@@ -11,6 +11,7 @@ from typing import Any
 from mechopt.models import moment_auction_check_any as together
 from mechopt.models import moment_auction_check_curve as curve
 from mechopt.models import moment_auction_check_grid as tables
+from mechopt.models import moment_auction_check_lottery as lottery
 from mechopt.models import moment_auction_check_price as price
 from mechopt.models.checking import ZERO, number
 from mechopt.models.moment_auction_check_reserves import upper_cover
@@ -81,6 +82,12 @@ def _sought(instance: price.Instance, certificate: Mapping[str, Any]) -> tuple[l
     if "loglinear" in whole:
         found_low, found = together.lower(instance, whole["loglinear"])
         best, checks = max(best, found_low), checks + _named("log-linear", found)
+    if "cells" in whole and instance.mechanism == "highest-bidder-lottery":
+        found_low, found = lottery.lower(instance, whole["cells"])
+        best, checks = max(best, found_low), checks + _named("cells", found)
+    if "cells_nature" in whole and instance.mechanism == "highest-bidder-lottery":
+        found_high, found = lottery.upper(instance, whole["cells_nature"])
+        least, checks = min(least, found_high), checks + _named("nature on cells", found)
     if "nature_curve" in whole:
         found_high, found = UPPER_CURVES[instance.mechanism](instance, whole["nature_curve"])
         least, checks = min(least, found_high), checks + _named("curve", found)

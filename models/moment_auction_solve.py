@@ -9,6 +9,7 @@ import numpy as np
 
 from mechopt.models import moment_auction_any_solve as everyone
 from mechopt.models import moment_auction_check as checker
+from mechopt.models import moment_auction_lottery_cells as cells
 from mechopt.models.inputs import fail
 from mechopt.models.moment_auction import MomentAuction
 from mechopt.models.moment_auction_inputs import check_possible
@@ -149,6 +150,11 @@ def _mechanism_arrays(model: MomentAuction, certificate: Mapping[str, Any]) -> d
     if "curve" in (part := certificate["continuum"]):
         for name, value in part["curve"].items():
             found[name] = Labelled(np.array([nearest(rational(value))]), ("one",), {}, "mechanism")
+    elif "cells" in part:
+        found["log_nodes"] = Labelled(np.array([nearest(rational(x)) for x in part["cells"]["nodes"]]), ("log_node",))
+        for name in ("alpha", "gamma", "beta", "slope", "jump"):
+            numbers = np.array(part["cells"][name], dtype=float) / cells.UNIT
+            found[name] = Labelled(numbers, ("pair" if name in ("slope", "jump") else "log_cell",), {}, "mechanism")
     elif "loglinear" in part:
         found |= everyone.loglinear_arrays(part["loglinear"])
     else:
@@ -194,6 +200,9 @@ def mechanism(model: MomentAuction, arrays: Mapping[str, Labelled]) -> Mechanism
     """The mechanism that proves the lower bound: allocation (..., I) and payment (..., I) at values (..., I)."""
     if model.mechanism == "second-price":
         return SecondPrice(float(arrays["reserve"].values[0]))
+    if "alpha" in arrays:
+        names = ("log_nodes", "alpha", "gamma", "beta", "slope", "jump")
+        return cells.CellLottery(*(arrays[name].values for name in names))
     if "log_nodes" in arrays:
         return LogLinear(model.bidders, *(arrays[z].values for z in ("log_nodes", "log_slope", "log_jump")))
     if "threshold" in arrays:

@@ -1,7 +1,7 @@
 """How the best allocation is sought: the left and right rule on the grid, and curves on the continuum where known.
 
-Methods: `curves` (default) proves the continuum's bounds by mechanisms and distributions of a few parameters,
-`grid` by the tables of the right and the left rule alone.
+Methods: `curves` (default) proves the continuum's bounds by mechanisms and distributions of a few parameters, `grid` by
+the tables of the right and the left rule alone, `cells` (lotteries) by programs on cells that lose O(1/n^2).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from mechopt.models import moment_auction_certify as certify
 from mechopt.models import moment_auction_loglinear as loglinear
+from mechopt.models import moment_auction_lottery_cells as cells
 from mechopt.models.inputs import fail
 from mechopt.models.moment_auction import MomentAuction
 from mechopt.models.moment_auction_any import common_rows
@@ -27,14 +28,15 @@ from mechopt.solvers.highs import solve as highs
 from mechopt.solvers.program import Solution
 from mechopt.solvers.rational import nearest, rational, text
 
-METHODS = ("curves", "grid")
+METHODS = ("curves", "grid", "cells")
 LOSS, MOST_CELLS = 0.09, 96  # of log-linear mechanisms: their guarantee's loss times cells^2, and cells that still fit
 
 
 def sought(model: MomentAuction, options: Options) -> tuple[Solution, dict[str, Any], Tables, Solution]:
     """The left rule's solution, the certificate's parts, the matrices, and the right rule's solution."""
-    if options.method not in (None, *METHODS):
-        raise fail("solve.method", f"{' or '.join(METHODS)} for {model.mechanism!r}", options.method)
+    methods = METHODS if model.mechanism != "any" and model.bidders > 1 else METHODS[:2]
+    if options.method not in (None, *methods):
+        raise fail("solve.method", f"{' or '.join(methods)} for {model.mechanism!r}", options.method)
     started = time.monotonic()
     found, tabs = [], []
     for left in (True, False):
@@ -49,9 +51,11 @@ def sought(model: MomentAuction, options: Options) -> tuple[Solution, dict[str, 
     left_part = _table(model, tabs[0], found[0], left=True)
     nature = certify.nature_of(model, tabs[0], found[0].dual["P"], found[0].dual["nu"])
     whole: dict[str, Any] = {"mechanism": _table(model, tabs[1], found[1], left=False)}
-    if options.method != "grid":
+    rest = None if options.time_limit is None else max(options.time_limit - (time.monotonic() - started), 0.01)
+    if options.method == "cells":
+        whole |= _cells(model, found[0], replace(options, time_limit=rest))
+    elif options.method != "grid":
         options.progress("curves on the continuum")
-        rest = None if options.time_limit is None else max(options.time_limit - (time.monotonic() - started), 0.01)
         whole |= _curves(model, replace(options, time_limit=rest))
     certificate = {"finite": {"mechanism": left_part, "nature": nature}, "continuum": whole}
     return found[0], certificate, tabs[0], found[1]
@@ -65,23 +69,36 @@ def _curves(model: MomentAuction, options: Options) -> dict[str, Any]:
     nature, instance = certify.any_curve(model), Instance(model.parameters())
     high = any_upper(instance, nature)[0]
     found: dict[str, Any] = {"curve": lottery}
-    value, cells = lottery_lower(instance, lottery)[0], max(model.points, 3)
+    value, count = lottery_lower(instance, lottery)[0], max(model.points, 3)
     if options.gap is not None:  # the width is about LOSS / cells^2
-        cells = max(cells, min(int((LOSS / options.gap) ** 0.5) + 1, MOST_CELLS))
+        count = max(count, min(int((LOSS / options.gap) ** 0.5) + 1, MOST_CELLS))
     low, top = (float(Fraction(nature[name])) for name in ("low", "high"))
     started = time.monotonic()
     while True:
-        options.progress(f"a log-linear mechanism on {cells} x {cells} cells")
+        options.progress(f"a log-linear mechanism on {count} x {count} cells")
         rest = None if options.time_limit is None else max(options.time_limit - (time.monotonic() - started), 0.01)
-        nodes = nodes_for(low, top, cells)
+        nodes = nodes_for(low, top, count)
         part = loglinear.best(model.bidders, nodes, common_rows(model), replace(options, time_limit=rest))
         if part is not None:
             least, checks = any_lower(instance, part)
             if all(check.passed for check in checks) and least > value:
                 found, value = {"loglinear": part}, least
-        if part is None or options.gap is None or nearest(high - value) <= options.gap or cells >= MOST_CELLS:
+        if part is None or options.gap is None or nearest(high - value) <= options.gap or count >= MOST_CELLS:
             return found | {"nature_curve": nature}
-        cells = min(cells * 5 // 4, MOST_CELLS)
+        count = min(count * 5 // 4, MOST_CELLS)
+
+
+def _cells(model: MomentAuction, found: Solution, options: Options) -> dict[str, Any]:
+    """The lottery and nature's reply cell by cell, geometric from about where the lottery starts to rise."""
+    mean, sigma = model.mean or Fraction(0), float(found.primal["sigma"])
+    low = min(max(-float(found.primal["lambda"]) / max(sigma, 1e-9), float(mean) / 100), 0.99)
+    nodes = cells.nodes_for(low, max(model.points, 2))
+    options.progress(f"{len(nodes) - 1} cells: the lottery, then nature")
+    parts = {
+        "cells": cells.lottery(model.bidders, float(mean), nodes, options),
+        "cells_nature": cells.densities(model.bidders, mean, nodes, options),
+    }
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def nodes_for(low: float, high: float, cells: int) -> list[Fraction]:

@@ -16,8 +16,9 @@ class Rows:
 
     >>> rows = Rows()
     >>> rows.add([(np.array([0, 1]), 1.0), (np.array([2, 2]), [3.0, 4.0])], 0.0, 1.0)
+    >>> rows.add_sums(1, [(np.array([0, 0]), np.array([1, 2]), 5.0)], 0.0, 1.0)
     >>> program = rows.program(np.zeros(3), np.zeros(3), np.ones(3))
-    >>> assert program.matrix.toarray().tolist() == [[1, 0, 3], [0, 1, 4]] and program.row_upper.tolist() == [1, 1]
+    >>> assert program.matrix.toarray().tolist() == [[1, 0, 3], [0, 1, 4], [0, 5, 5]]
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,15 @@ class Rows:
         for columns, values in terms:
             filled = np.broadcast_to(values, np.shape(columns)).ravel()
             self.entries.append((self.count + np.arange(many), np.ravel(columns), filled))
+        self.low.append(np.full(many, low))
+        self.high.append(np.full(many, high))
+        self.count += many
+
+    def add_sums(self, many: int, terms: list[tuple[Any, Any, Any]], low: float, high: float) -> None:
+        """`many` rows, each the sum of all the terms with its number; terms are numbers, columns and coefficients."""
+        for numbers, columns, values in terms:
+            filled = np.broadcast_to(values, np.shape(columns)).ravel()
+            self.entries.append((self.count + np.ravel(numbers), np.ravel(columns), filled))
         self.low.append(np.full(many, low))
         self.high.append(np.full(many, high))
         self.count += many
