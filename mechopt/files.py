@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def pack(arrays: Mapping[str, Labelled]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(path: Path, described: Mapping[str, Any]) -> dict[str, Labelled]:
+def unpack(path: Path | BinaryIO, described: Mapping[str, Any]) -> dict[str, Labelled]:
     """Labelled arrays from an .npz file and the description of their axes in result.json."""
     with np.load(path, allow_pickle=False) as stored:
         coords = {}

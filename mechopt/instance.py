@@ -64,7 +64,7 @@ def load(name_or_file: str | Path, changes: Sequence[str] = ()) -> Instance:
     >>> load("regret/one-good", ["parameters.points=7"]).model.points
     7
     """
-    data = _read(str(name_or_file))
+    data = raw(str(name_or_file))
     for change in changes:
         _apply(data, change)
     return from_dict(data)
@@ -92,7 +92,8 @@ def from_dict(data: Mapping[str, Any]) -> Instance:
     return Instance(entry, model, data["parameters"], data.get("name"), data.get("source"), table)
 
 
-def _read(where: str) -> dict[str, Any]:
+def raw(where: str) -> dict[str, Any]:
+    """The table of an instance file, "-" or a catalog name, parsed but not checked. Raises InputError."""
     named = catalog()
     if where == "-":
         return parse(sys.stdin.read(), "standard input", where.endswith(".json"))

@@ -192,6 +192,12 @@ class Result:
 
         return summary(self)
 
+    def to_frame(self) -> pandas.DataFrame:
+        """One row with the columns of a sweep's table; units in `frame.attrs["columns"]`."""
+        from mechopt.sweeping.frame import row, table
+
+        return table([row(self.document) | {"state": "done"}], [])
+
     def to_json(self) -> str:
         """The result document."""
         return json.dumps(self.document, indent=1, allow_nan=False)

@@ -22,12 +22,14 @@ def solve(
     options: Mapping[str, Any] | None = None,
     verbose: bool = False,
     progress: Progress | None = None,
+    memory: Any = None,
 ) -> Result:
     """Solve a model (such as RegretPricing) or an Instance, and bracket its optimum.
 
     `time_limit`: seconds, after which the incumbent and its bounds come back. `method`: the engine, chosen by
     structure when None. `gap`: the width of the bracket asked for, in money. `certificate`: False skips the exact
-    check, and the bounds are then what floats say. `options`: HiGHS's own. An Instance's [solve] table gives the
+    check, and the bounds are then what floats say. `options`: HiGHS's own. `memory`: a `Retained`, in which programs
+    of one structure stay compiled from one solve to the next. An Instance's [solve] table gives the
     defaults. Raises InputError for bad input and SolveError when there is no optimum to report.
 
     >>> import mechopt as mo
@@ -46,6 +48,7 @@ def solve(
         options={**table.options, **(options or {})},
         verbose=verbose,
         progress=progress or (lambda message: None),
+        memory=memory,
     )
     try:
         outcome = entry.load("solve")(model, chosen)

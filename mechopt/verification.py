@@ -90,7 +90,7 @@ def _checks(document: Mapping[str, Any], certificate: Mapping[str, Any]) -> list
     checks += found
     bounds = certificate["bounds"]
     lower, upper = proved[bounds["problem"]]
-    if bounds["problem"] == "continuum" and "finite" in proved:  # the grid is a relaxation
+    if bounds["problem"] == "continuum" and "finite" in proved and entry.maximizes is not None:  # the grid is a relaxation
         if entry.maximizes:
             upper = min(upper, proved["finite"][1])
         else:

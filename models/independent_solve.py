@@ -32,7 +32,9 @@ def solve(model: IndependentAuction, options: Options) -> Outcome:
     if options.gap is not None and not options.gap > 0:
         raise fail("solve.gap", "a positive width of the bracket, in money", options.gap)
     model.require_fits(full=method == "all-pairs")
-    settings: dict[str, Any] = {"time_limit": options.time_limit, "options": options.options}
+    settings: dict[str, Any] = {
+        "time_limit": options.time_limit, "options": options.options, "memory": options.memory,
+    }  # fmt: skip
     options.progress(f"solving the reduced program: {model.size()}")
     found = highs(model.reduced(), verbose=options.verbose, **settings).require()
     shown = found

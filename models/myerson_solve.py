@@ -46,7 +46,10 @@ def solve(model: MyersonAuction, options: Options) -> Outcome:
     else:
         model.require_fits(method)
         program = model.primal_dsic() if method == "ex-post" else model.primal()
-        found = highs(program, time_limit=options.time_limit, options=options.options, verbose=options.verbose)
+        found = highs(
+            program, time_limit=options.time_limit, options=options.options, verbose=options.verbose,
+            memory=options.memory,
+        )  # fmt: skip
         found.require()
         value, status, statistics, residuals = found.value, found.status, found.statistics, found.residuals
     if options.certificate:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # the checkers read this module, and load neither CVXPY nor a solver
     from mechopt.solvers.program import Residuals, Statistics, Status
+    from mechopt.solvers.retained import Retained
 
 Array = NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -59,7 +60,10 @@ class Mechanism(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """How to solve: seconds, the engine, the width of the bracket asked for, HiGHS options, who hears of progress."""
+    """How to solve: seconds, the engine, the width of the bracket asked for, HiGHS options, who hears of progress.
+
+    `memory` keeps compiled programs from one solve to the next; an engine hands it to `solvers.highs.solve`.
+    """
 
     time_limit: float | None = None
     method: str | None = None
@@ -68,6 +72,7 @@ class Options:
     options: Mapping[str, Any] = field(default_factory=dict)
     verbose: bool = False
     progress: Progress = lambda message: None
+    memory: Retained | None = None
 
 
 @dataclass(frozen=True)

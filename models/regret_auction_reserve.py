@@ -41,8 +41,9 @@ def lottery(model: RegretAuction, options: Options) -> tuple[price_lottery.Lotte
     n = model.points
     grid = np.arange(1, n + 1) / n
     solution = solve(
-        price_lottery.program(grid), time_limit=options.time_limit, options=options.options, verbose=options.verbose
-    ).require()
+        price_lottery.program(grid), time_limit=options.time_limit, options=options.options, verbose=options.verbose,
+        memory=options.memory,
+    ).require()  # fmt: skip
     worth = float(sum(model.best))
     scaled = replace(solution, value=solution.value * worth, bound=solution.bound * worth)
     if solution.status is Status.OPTIMAL and _profiles(model) * n <= EXACT_DIGITS:

@@ -94,7 +94,7 @@ def _check_options(model: RegretAuction, options: Options) -> str:
 
 def _run(built: Program, columns: int, options: Options) -> Solution:
     chosen = {"solver": "ipm", **options.options} if columns > INTERIOR else options.options
-    return highs(built, time_limit=options.time_limit, options=chosen, verbose=options.verbose)
+    return highs(built, time_limit=options.time_limit, options=chosen, verbose=options.verbose, memory=options.memory)
 
 
 def _scaled(solution: Solution, unit: float) -> Solution:

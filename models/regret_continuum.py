@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -106,14 +107,16 @@ def _clean(q: Array) -> Array:
 
 def seller_curve(nodes: Array, options: Options) -> Curve:
     """Solve the seller's program; the bound is the worst regret between the nodes too."""
-    solution = solve(seller(nodes), time_limit=options.time_limit, options=options.options).require()
+    settings: dict[str, Any] = {"time_limit": options.time_limit, "options": options.options, "memory": options.memory}
+    solution = solve(seller(nodes), **settings).require()
     q = _clean(solution.primal["q"])
     return Curve(nodes, q, float(peaks(nodes, q)[0].max()))
 
 
 def nature_curve(quantiles: Array, least: float, options: Options) -> Curve:
     """Solve nature's program; the bound is its value in floats."""
-    solution = solve(nature(quantiles, least), time_limit=options.time_limit, options=options.options).require()
+    settings: dict[str, Any] = {"time_limit": options.time_limit, "options": options.options, "memory": options.memory}
+    solution = solve(nature(quantiles, least), **settings).require()
     margin = np.clip(solution.primal["R"][:-1] / quantiles[:-1], least, 1.0)
     R = np.concatenate([np.maximum.accumulate(margin) * quantiles[:-1], [0.0]])
     return Curve(quantiles, R, solution.value)

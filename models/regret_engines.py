@@ -84,7 +84,8 @@ def lottery(model: RegretPricing, options: Options) -> Finite:
 
 
 def _settings(options: Options) -> dict[str, Any]:
-    return {"time_limit": options.time_limit, "options": options.options, "verbose": options.verbose}
+    return {"time_limit": options.time_limit, "options": options.options, "verbose": options.verbose,
+            "memory": options.memory}  # fmt: skip
 
 
 def _exact_lottery(margins: list[Any], chance: Array) -> Lottery | None:

@@ -60,7 +60,10 @@ def continuum(model: RegretPricing, options: Options) -> tuple[dict[str, Any], f
         v = np.array([float(cost + most * x) for x in axis])
         q, sigma, value = np.zeros(len(v)), np.zeros(len(own)), float(most)
         if options.time_limit is None or options.time_limit > 0:
-            found = solve(_shaped(program(v, float(cost), own)), time_limit=options.time_limit, options=options.options)
+            found = solve(
+                _shaped(program(v, float(cost), own)), time_limit=options.time_limit, options=options.options,
+                memory=options.memory,
+            )  # fmt: skip
             if found.status.has_point:
                 q = np.maximum.accumulate(np.clip(np.nan_to_num(found.primal["q"]), 0, 1))
                 sigma, value = np.maximum(np.nan_to_num(found.primal.get("sigma", sigma)), 0), found.value

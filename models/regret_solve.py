@@ -102,7 +102,9 @@ def _triangulated(model: RegretPricing, options: Options) -> tuple[dict[str, Any
     anchor, sigma = strictly_convex(model), np.zeros(len(model.sides))
     utility, value = anchor, float(model.surplus.max())  # what keeping everything would regret
     if options.time_limit is None or options.time_limit > 0:
-        found = highs(polytope_program(model), time_limit=options.time_limit, options=options.options)
+        found = highs(
+            polytope_program(model), time_limit=options.time_limit, options=options.options, memory=options.memory
+        )
         if found.status.has_point:
             utility, value = found.primal["u"], found.value
             sigma = np.atleast_1d(found.primal.get("sigma", sigma))

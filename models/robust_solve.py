@@ -37,8 +37,9 @@ def solve(model: RobustAuction, options: Options) -> Outcome:
     if method == "all-pairs":
         options.progress(f"solving program (RMDP): {model.size(method)}")
         found = highs(
-            model.primal(), time_limit=options.time_limit, options=options.options, verbose=options.verbose
-        ).require()
+            model.primal(), time_limit=options.time_limit, options=options.options, verbose=options.verbose,
+            memory=options.memory,
+        ).require()  # fmt: skip
         value, status, statistics, residuals = found.value, found.status, found.statistics, found.residuals
     auction, better = vickrey(model), improvement(model)
     certificate = _certificate(model, auction, better)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -19,6 +20,7 @@ import numpy as np
 from mechopt.solvers.certificate import safe_bounds
 from mechopt.solvers.linear import LinearProgram, Point, dual_objective, residuals
 from mechopt.solvers.program import Array, Program, Residuals, Solution, Statistics, Status
+from mechopt.solvers.retained import Retained, Structure, read
 
 FEASIBILITY = 1e-10  # HiGHS's smallest feasibility tolerance
 RELAXED = (FEASIBILITY, 10 * FEASIBILITY, 1000 * FEASIBILITY)
@@ -194,23 +196,54 @@ def solve(
     time_limit: float | None = None,
     options: Mapping[str, Any] | None = None,
     verbose: bool = False,
+    memory: Retained | None = None,
 ) -> Solution:
     """Solve any linear or mixed-integer linear Program with HiGHS.
 
-    `time_limit` is in seconds; `options` go straight to HiGHS. The result's multipliers follow docs/duality.md.
+    `time_limit` is in seconds; `options` go straight to HiGHS. `memory` keeps what the next program of this structure
+    can use. The result's multipliers follow docs/duality.md.
     Raises ValueError for a program that is not linear or an option HiGHS does not know.
 
     >>> x = cp.Variable(name="x")
     >>> solution = solve(Program(cp.Minimize(3 * x), {"floor": x >= 2}))
     >>> assert solution.value == 6 and solution.dual["floor"] == 3
     """
+    reading = None if memory is None else read(program)
+    if memory is None or reading is None:
+        return _solve(program, program, None, time_limit, options or {}, verbose)
+    mark = (reading.mark, tuple(sorted((options or {}).items())))
+    known = memory.known(mark)
+    if known is None:
+        structure = memory.structure(reading)
+        used = program if structure is None or structure.program is None else structure.program
+        known = _solve(program, used, structure, time_limit, options or {}, verbose)
+        memory.keep(mark, known)
+        return known
+    for name, variable in program.variables.items():
+        variable.save_value(known.primal[name].copy())
+    return replace(
+        known, primal={k: v.copy() for k, v in known.primal.items()}, dual={k: v.copy() for k, v in known.dual.items()},
+        statistics=replace(known.statistics, build_seconds=0.0, solve_seconds=0.0),
+    )  # fmt: skip
+
+
+def _solve(
+    program: Program, used: Program, structure: Structure | None, time_limit: float | None, options: Mapping[str, Any],
+    verbose: bool,
+) -> Solution:  # fmt: skip
+    """Solve `used`, the program itself or one of its structure with its numbers, from the structure's basis if any."""
     started = time.perf_counter()
-    compiled, chain, inverse = compile_program(program)
-    highs = load(compiled, options or {}, verbose)
+    compiled, chain, inverse = compile_program(used)
+    highs = load(compiled, options, verbose)
     if time_limit is not None:
         highs.setOptionValue("time_limit", float(time_limit))
+    basis = None if structure is None else structure.start()
+    if basis is not None:
+        highs.setBasis(basis)
     built = time.perf_counter()
     status, point, found = _run(highs, compiled)
+    if structure is not None and status is Status.OPTIMAL:
+        structure.learn(highs.getBasis(), basis is not None, time.perf_counter() - built)
     info = highs.getInfo()
     counts = (info.simplex_iteration_count, info.ipm_iteration_count, info.crossover_iteration_count,
               info.pdlp_iteration_count)  # fmt: skip
@@ -226,10 +259,10 @@ def solve(
         warnings.simplefilter("ignore")
         unpacked = chain.invert(_results(highs, point, status), inverse)
     primal = {name: np.asarray(unpacked.primal_vars[v.id], dtype=float).reshape(v.shape, order="F") + 0.0
-              for name, v in program.variables.items()}  # fmt: skip
+              for name, v in used.variables.items()}  # fmt: skip
     found_duals = unpacked.dual_vars or {}
-    dual = {name: _signed(program, row, found_duals[row.id])
-            for name, row in program.constraints.items() if row.id in found_duals}  # fmt: skip
+    dual = {name: _signed(used, row, found_duals[row.id])
+            for name, row in used.constraints.items() if row.id in found_duals}  # fmt: skip
     for name, variable in program.variables.items():
         variable.save_value(primal[name])
     value = compiled.sign * (float(compiled.cost @ point.x) + compiled.offset)
