@@ -8,7 +8,7 @@ READY := .venv/.ready
 RESULT := demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check bench wheel-test lock clean python
+.PHONY: help demo test test-long check bench book browser wheel-test lock clean python
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -43,14 +43,25 @@ bench: $(READY)  ## run the benchmarks
 	@echo "== running the benchmarks"
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
+browser:  ## install Debian's chromium and its driver where they are missing and can be (for the test of reports)
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "== installing chromium and chromium-driver"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null; \
+	  else echo "no chromium here: the browser's tests are skipped"; fi; }
+
+book: $(READY)  ## build the manual as a web site in build/book; a warning is an error
+	@echo "== building the book"
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/book
+
 wheel-test: $(READY)  ## build sdist and wheel, look inside, test the wheel installed alone
 	@$(BIN)/python tests/packaging/wheel.py $(ARGS)
 
 lock: python  ## pin every dependency anew in constraints.txt
 	@echo "== resolving the dependencies in a fresh environment"
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	@.venv-lock/bin/python -m pip install -q -e ".[test]"
-	@{ echo "# Every dependency, the extra [test] included, as tested. Made by \`make lock\`; do not edit."; \
+	@.venv-lock/bin/python -m pip install -q -e ".[test,docs]"
+	@{ echo "# Every dependency, the extras [test] and [docs] included, as tested. Made by \`make lock\`; do not edit."; \
 	   .venv-lock/bin/python -m pip freeze -q --exclude-editable; } > .venv-lock/constraints.txt
 	@mv .venv-lock/constraints.txt constraints.txt && rm -rf .venv-lock
 	@echo "written to constraints.txt"
@@ -69,5 +80,5 @@ python:
 $(READY): pyproject.toml constraints.txt | python
 	@echo "== setting up .venv: the pinned dependencies and mechopt itself (once; about a minute)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[test]"
+	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[test,docs]"
 	@touch $@

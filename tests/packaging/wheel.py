@@ -34,7 +34,7 @@ assert pathlib.Path(mechopt.__file__).resolve().is_relative_to(site), mechopt.__
 
 
 def expected_files() -> set[str]:
-    """What the wheel must hold besides its metadata: every module of the three floors, the catalog, py.typed."""
+    """What the wheel must hold besides its metadata: modules, the catalog, what reports are made of, py.typed."""
     files = {"mechopt/py.typed"}
     for installed, folder in FLOORS.items():
         home = ROOT / folder
@@ -42,7 +42,8 @@ def expected_files() -> set[str]:
             inside = path.relative_to(home)
             if not (folder == "mechopt" and inside.parts[0] in ("models", "solvers")):  # the two links
                 files.add(f"{installed}/{inside.as_posix()}")
-    files.update(path.relative_to(ROOT).as_posix() for path in (ROOT / "mechopt/catalog").rglob("*.toml"))
+    for folder, pattern in (("catalog", "*.toml"), ("reporting/programs", "*.tex"), ("reporting/assets", "*.*")):
+        files.update(path.relative_to(ROOT).as_posix() for path in (ROOT / "mechopt" / folder).rglob(pattern))
     return files
 
 
