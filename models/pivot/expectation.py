@@ -1,0 +1,223 @@
+"""Expectations over initial signals: the bound of Corollary 4.1, and what the mechanism earns, each on its own.
+
+The bound is E W0(phi(s)). On a stretch of signals served by one policy W0 is linear in phi, and
+
+    int_a^b phi dF = A(a) (1 - F(a)) - A(b) (1 - F(b)),
+
+so that for one agent the bound is a finite sum for any law F. The profit is added up from payments instead: per agent
+E[A Q + D - U], minus costs, Gauss-Legendre on each stretch. A second continuum is integrated by adaptive
+four-point Lobatto rules, exact for the piecewise cubics of uniform signals; finitely many types are summed.
+
+Source: S. Kakade, I. Lobel, H. Nazerzadeh (2011), Corollary 4.1, Lemma 5.1 and equation (33).
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechopt.models.inputs import fail
+from mechopt.models.outcome import Array
+from mechopt.models.pivot.environment import Environment
+from mechopt.models.pivot.rent import Rents
+from mechopt.models.pivot.welfare import Market, Optimum
+
+NODE = math.sqrt(0.2)  # of Lobatto's rule of four points on [-1, 1], exact for polynomials of degree 5
+FINE, FINE_WEIGHTS = np.polynomial.legendre.leggauss(24)
+PANELS = 24  # an interval is cut at least so often: one rule alone may miss a kink near an end
+MOST_PROFILES = 200_000
+TOLERANCE = 1e-9  # of an integral over a second continuum, relative to the largest value met
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Expectations over initial signals, money: the bound, what each agent pays in all and keeps, costs, slots used.
+
+    `payments`, `utilities`, `repaired`: (n,). `error`: the quadrature's own estimate for the bound.
+    """
+
+    bound: float
+    payments: Array
+    utilities: Array
+    repaired: Array
+    cost: float
+    error: float
+
+    @property
+    def profit(self) -> float:
+        """All payments less costs."""
+        return float(self.payments.sum()) - self.cost
+
+    @property
+    def repaired_profit(self) -> float:
+        """The profit when rents are raised so that truth is best among finitely many types too."""
+        return self.profit - float((self.repaired - self.utilities).sum())
+
+
+def require_countable(env: Environment) -> None:
+    """Raise InputError where expectations would need more than two continua or too many profiles."""
+    if sum(env.continuous) > 2:
+        hint = "give the others points, or values and probabilities"
+        raise fail("agents", "at most two agents with a continuum of initial signals", f"{sum(env.continuous)}", hint)
+    profiles = profiles_of(env)
+    if profiles > MOST_PROFILES:
+        hint = "give fewer points to the initial signals"
+        raise fail("agents", f"at most {MOST_PROFILES:,} profiles of initial types", f"{profiles:,}", hint)
+
+
+def profiles_of(env: Environment) -> int:
+    """How many profiles of finitely many initial types there are, continua counted once."""
+    found = 1
+    for one in env.data:
+        found *= 1 if one.signal.initial.types is None else len(one.signal.initial.types)
+    return found
+
+
+def expectations(
+    market: Market,
+    rents: Rents,
+    progress: Callable[[str], None] = lambda message: None,
+    deadline: float | None = None,
+) -> Expected:
+    """The bound, payments, utilities and costs. Raises InputError for more than two continua.
+
+    After `deadline`, by time.monotonic, integrals are refined no further.
+    """
+    env = market.env
+    require_countable(env)
+    rows = []
+    for agent in range(env.n):
+        progress(f"expectations over the initial signals of agent {agent + 1} of {env.n}")
+        rows.append(_over_others(env, agent, functools.partial(_inner, market, rents, agent), deadline))
+    table = np.array([row for row, _ in rows])  # (n, 5): bound, cost, payment, utility, repaired utility
+    return Expected(float(table[0, 0]), table[:, 2], table[:, 3], table[:, 4], float(table[0, 1]), rows[0][1])
+
+
+def _over_others(
+    env: Environment, agent: int, inner: Callable[[list[float]], Array], deadline: float | None
+) -> tuple[Array, float]:
+    """The expectation of `inner` over the reports of all agents but one, with the quadrature's error estimate."""
+    lists: list[list[tuple[float, float]]] = []
+    second = None
+    for j, one in enumerate(env.data):
+        initial = one.signal.initial
+        if j == agent:
+            lists.append([(initial.high, 1.0)])
+        elif initial.types is None:
+            second = j
+            lists.append([(initial.high, 1.0)])
+        else:
+            lists.append(list(zip(initial.types.v.tolist(), initial.types.f.tolist(), strict=True)))
+    total, error, left = np.zeros(5), 0.0, 1.0
+    for profile in itertools.product(*lists):
+        reports = [s for s, _ in profile]
+        chance = float(np.prod([p for _, p in profile]))
+        if deadline is not None and time.monotonic() > deadline:  # what is left is at most what the best types bring
+            top = float(np.abs(inner([one.signal.initial.high for one in env.data])).max())
+            return total, error + max(left, 0.0) * top
+        left -= chance
+        if second is None:
+            total += chance * inner(reports)
+            continue
+        law, at = env.data[second].signal.initial, second
+
+        def density(s: float, reports: list[float] = reports, law=law, at=at) -> Array:  # type: ignore[no-untyped-def]
+            weight = float(law.pdf(s))
+            return (weight if math.isfinite(weight) else 0.0) * inner([*reports[:at], s, *reports[at + 1 :]])
+
+        found, miss = adaptive(density, law.low, law.high, deadline)
+        total += chance * found
+        error += chance * miss
+    return total, error
+
+
+def _inner(market: Market, rents: Rents, agent: int, reports: list[float]) -> Array:
+    """E over one agent's own signal: W0, costs, her payments, her utility, her repaired utility."""
+    one = market.env.data[agent]
+    if one.signal.initial.types is not None:
+        return _inner_types(market, rents, agent, reports)
+    law, worth = one.signal.initial, one.signal.worth
+    total, U = np.zeros(5), 0.0
+    for stretch in rents.cuts(agent, reports):
+        optimum, a, b = stretch.optimum, stretch.low, stretch.high
+        Q, D = float(optimum.Q[agent]), float(optimum.D[agent])
+        mass = float(law.cdf(b) - law.cdf(a))
+        if agent in optimum.included:
+            phi = float(worth(a)) * float(1 - law.cdf(a)) - float(worth(b)) * float(1 - law.cdf(b))
+            bound = Q * phi + mass * optimum.at(agent, 0.0)
+        else:
+            bound = mass * optimum.value
+        s = (a + b) / 2 + (b - a) / 2 * FINE
+        f = law.pdf(s) * FINE_WEIGHTS * (b - a) / 2
+        f *= mass / f.sum() if f.sum() > 0 else 0.0
+        keeps = U + Q * (worth(s) - worth(a))
+        pays = worth(s) * Q + D - keeps
+        total += [bound, mass * optimum.cost, float(f @ pays), float(f @ keeps), float(f @ keeps)]
+        U += Q * float(worth(b) - worth(a))
+    return total
+
+
+def _inner_types(market: Market, rents: Rents, agent: int, reports: list[float]) -> Array:
+    one = market.env.data[agent]
+    types = one.signal.initial.types
+    assert types is not None
+    total, U, raised = np.zeros(5), 0.0, 0.0
+    for k, optimum in enumerate(_types(market, rents, agent, reports)):
+        pays = one.signal.worths[k] * optimum.Q[agent] + optimum.D[agent] - U
+        total += types.f[k] * np.array([optimum.value, optimum.cost, pays, U, raised])
+        if k + 1 < len(types):
+            U += float(optimum.Q[agent]) * float(one.signal.worths[k + 1] - one.signal.worths[k])
+            raised += rents.gain(agent, reports, k)
+    return total
+
+
+def _types(market: Market, rents: Rents, agent: int, reports: list[float]) -> Iterator[Optimum]:
+    for k in range(len(market.env.data[agent].signal.worths)):
+        yield rents.at_type(agent, reports, k)
+
+
+def adaptive(
+    function: Callable[[float], Array], low: float, high: float, deadline: float | None = None
+) -> tuple[Array, float]:
+    """The integral of a vector-valued function with kinks, by halving, and an estimate of its error.
+
+    Lobatto's rule looks at both ends of an interval, so that a kink next to one does not go unseen.
+
+    >>> found, miss = adaptive(lambda s: np.array([max(s, 0.3) ** 2]), 0.0, 1.0)
+    >>> assert abs(found[0] - (0.3**3 + (1 - 0.3**3) / 3)) < 1e-10
+    """
+    known: dict[float, Array] = {}
+
+    def at(s: float) -> Array:
+        if s not in known:
+            known[s] = function(s)
+        return known[s]
+
+    def rule(a: float, b: float) -> Array:
+        middle, half = (a + b) / 2, (b - a) / 2
+        inner = at(middle - half * NODE) + at(middle + half * NODE)
+        return np.asarray((at(a) + at(b) + 5 * inner) * half / 6)
+
+    edges = np.linspace(low, high, PANELS + 1).tolist()
+    stack = [(a, b, rule(a, b)) for a, b in itertools.pairwise(edges)]
+    whole = sum(part for _, _, part in stack)
+    scale = 1 + float(np.abs(whole).max())
+    total, error = np.zeros_like(whole), 0.0
+    while stack:
+        a, b, coarse = stack.pop()
+        middle = (a + b) / 2
+        parts = rule(a, middle), rule(middle, b)
+        miss = float(np.abs(parts[0] + parts[1] - coarse).max())
+        late = deadline is not None and time.monotonic() > deadline
+        close = miss <= TOLERANCE * scale * max((b - a) / (high - low), 1e-3)
+        if close or late or b - a < 1e-9 * (high - low):
+            total, error = total + parts[0] + parts[1], error + miss
+        else:
+            stack += [(a, middle, parts[0]), (middle, b, parts[1])]
+    return total, error

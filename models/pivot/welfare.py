@@ -1,0 +1,328 @@
+"""Weighted welfare: the best the seller could do with agents' initial signals replaced by weights.
+
+With weights w_i on what agents' signals scale, and a set of agents taking part, the flow of action a at state x is
+
+    sum over agents taking part of  w_i C_i(a, x) + D_i(a, x)  -  cost(a, h),
+
+and W(x) is its largest expected discounted sum from x on, W0 = delta E_mu W that of all periods t >= 1 seen from t = 0.
+A policy earns the line  W0 = sum_i w_i Q_i + rest  for any weights, Q_i = delta E sum_t delta^(t-1) C_i; the optimum is
+the maximum of these lines, so W0 is convex and piecewise linear in the weights, with slopes Q_i.
+
+Agents left out keep no state: nothing that is left depends on theirs. A multiplicative agent takes part where her
+weight is positive. An additive one takes part in the best set of agents, which matters only where she could do harm.
+
+Source: S. Kakade, I. Lobel, H. Nazerzadeh (2011), Sections 5.1 and 5.2, equations (17) to (19). Erratum: in (18) the
+term of beta has the wrong sign; it is added, as in (17) and (19).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mechopt.models.inputs import fail
+from mechopt.models.outcome import Array
+from mechopt.models.pivot.environment import Environment
+from mechopt.solvers.decision import (
+    STRICT,
+    Dynamics,
+    Indices,
+    Solved,
+    action_values,
+    factorise,
+    occupation,
+    solve,
+)
+from mechopt.solvers.memory import available, human
+
+MOST_SUBSETS = 10  # additive agents whose exclusion is searched over
+TIE = 1e-12  # within which values of W0 count as equal, relative to their size
+
+
+class Welfare:
+    """The decision process of a set of agents taking part, and the rewards that weights give it.
+
+    Arrays over states are (periods, S), over actions and states (A, S), with agents in the order of `included`.
+    """
+
+    def __init__(self, env: Environment, included: tuple[int, ...]) -> None:
+        self.env, self.included = env, included
+        data = [env.data[i] for i in included]
+        self.data = data
+        self.dynamics = Dynamics(tuple(one.kernel for one in data), env.next, env.feasible, env.delta, env.horizon)
+        require_fits(self.dynamics)
+        blank = [np.zeros((1, 1, one.size)) for one in data]
+        self.C = [self.dynamics.joint([*blank[:j], one.scaled, *blank[j + 1 :]]) for j, one in enumerate(data)]
+        self.D = [self.dynamics.joint([*blank[:j], one.apart, *blank[j + 1 :]]) for j, one in enumerate(data)]
+        self.cost = np.repeat(env.costs, self.dynamics.states // env.H, axis=1)  # (A, S)
+        self._rest = sum(self.D, start=-self.cost)
+        self._pool: list[Known] = []  # every policy that was optimal for some weights
+
+    @cached_property
+    def start(self) -> Array:
+        """The law of the state at t = 1, (S,)."""
+        law = np.zeros(self.env.H)
+        law[self.env.public_start] = 1.0
+        for one in self.data:
+            law = np.multiply.outer(law, one.start).ravel()
+        return law
+
+    def reward(self, weights: Array) -> Array:
+        """Flows, (A, S). `weights`: one per agent taking part."""
+        total = self._rest.copy()
+        for w, C in zip(weights, self.C, strict=True):
+            total += w * C
+        return total
+
+    def solve(self, weights: Array) -> tuple[Solved, Known]:
+        """Optimal values and policy under weights, and the policy's line.
+
+        A known policy's values are linear in the weights: whether the best known one is optimal takes no factorisation.
+        """
+        reward = self.reward(weights)
+        if self.dynamics.horizon is not None:
+            solved = solve(self.dynamics, reward)
+            return solved, self._learn(solved.policy)
+        known = max(self._pool, key=lambda one: float(one.Q @ weights) + one.rest, default=None)
+        if known is not None:
+            values = weights @ known.parts[:-1, 0] + known.parts[-1, 0]
+            found = action_values(self.dynamics, reward, values)
+            here = found[known.policy[0], np.arange(self.dynamics.states)]
+            if not (found.max(axis=0) > here + STRICT * (1 + np.abs(values).max())).any():
+                return Solved(values[None], known.policy, 0), known
+        solved = solve(self.dynamics, reward, None if known is None else known.policy)
+        return solved, self._learn(solved.policy)
+
+    def _learn(self, policy: Indices) -> Known:
+        """What a policy is worth, part by part, remembered while there is room."""
+        at = np.arange(self.dynamics.states)
+        visits = self.dynamics.discount * occupation(self.dynamics, policy, self.start)
+        Q, D = (
+            np.array([float((visits * table[policy, at]).sum()) for table in tables]) for tables in (self.C, self.D)
+        )
+        cost = float((visits * self.cost[policy, at]).sum())
+        parts = np.zeros((0, *policy.shape))
+        if self.dynamics.horizon is None:
+            flows = np.stack([table[policy[0], at] for table in [*self.C, self._rest]], axis=1)  # (S, agents + 1)
+            parts = np.ascontiguousarray(factorise(self.dynamics, policy[0])(flows).T)[:, None]
+        made = Known(Q, D, cost, policy, parts)
+        if self.dynamics.horizon is None:
+            self._pool.append(made)
+            del self._pool[: -min(200, max(5, 10**7 // parts.size))]  # the latest ones are the likeliest to serve again
+        return made
+
+
+@dataclass(frozen=True)
+class Known:
+    """A policy with its line: Q and D per agent taking part, costs, and its values (agents + 1, periods, S) by part."""
+
+    Q: Array
+    D: Array
+    cost: float
+    policy: Indices
+    parts: Array
+
+    @property
+    def rest(self) -> float:
+        """What it is worth at weights 0."""
+        return float(self.D.sum()) - self.cost
+
+
+def require_fits(dynamics: Dynamics) -> None:
+    """Raise InputError, with the size, for a joint state space that does not fit in memory."""
+    need = 24 * dynamics.nonzeros + 16 * dynamics.states * (dynamics.A * (2 + 2 * len(dynamics.kernels)))
+    need += 16 * dynamics.states * dynamics.periods
+    if need > available() // 2:
+        expected = f"a joint state space that fits in half of the {human(available())} of memory that are free"
+        counts = " x ".join(str(k) for k in dynamics.shape)
+        got = f"{dynamics.states:,} states ({counts}) and {dynamics.A} actions: about {human(need)}"
+        raise fail("agents", expected, got, "fewer states per agent, or `virtual-index` for bandits")
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The optimum for one vector of weights: who takes part, values and policy, and its line in the weights.
+
+    `Q`, `D`: per agent of the environment, 0 for those left out. `value`: W0, money.
+    """
+
+    weights: tuple[float, ...]
+    included: tuple[int, ...]
+    solved: Solved
+    Q: Array
+    D: Array
+    cost: float
+    value: float
+
+    def at(self, agent: int, weight: float) -> float:
+        """What the same policy is worth if one agent's weight is another."""
+        return self.value + float(self.Q[agent]) * (weight - self.weights[agent])
+
+
+class Market:
+    """An environment with every weighted optimum computed so far.
+
+    >>> env = Environment(discount="1/2", actions=["wait", "serve"], agents=[{
+    ...     "states": 1, "kernels": [[1]], "value": {"serve": [1]}}], cost={"serve": "1/4"})
+    >>> assert abs(Market(env).best((1.0,)).value - 0.75) < 1e-15 and Market(env).best((-1.0,)).included == ()
+    """
+
+    def __init__(self, env: Environment) -> None:
+        self.env = env
+        self._welfare: dict[tuple[int, ...], Welfare] = {}
+        self._known: dict[tuple[tuple[float, ...], tuple[int, ...]], Optimum] = {}
+        self._best: dict[tuple[float, ...], Optimum] = {}
+        self.solves = 0
+
+    def welfare(self, included: tuple[int, ...]) -> Welfare:
+        """The decision process of a set of agents."""
+        if included not in self._welfare:
+            self._welfare[included] = Welfare(self.env, included)
+        return self._welfare[included]
+
+    @cached_property
+    def droppable(self) -> tuple[int, ...]:
+        """Additive agents who may do harm by taking part, so that leaving them out has to be tried."""
+        found = tuple(i for i, one in enumerate(self.env.data) if one.additive and not self._harmless(i))
+        if len(found) > MOST_SUBSETS:
+            expected = f"at most {MOST_SUBSETS} additive agents whom some action serves without an alternative"
+            raise fail("agents", expected, f"{len(found)}", "add an action that serves everyone but the agent")
+        return found
+
+    def _harmless(self, agent: int) -> bool:
+        """Whether every action has one beside it that does the same to all others, costs no more, and gives her 0."""
+        env = self.env
+        for a, h in zip(*np.nonzero(env.feasible), strict=True):
+            if not any(self._spares(agent, int(a), b, int(h)) for b in np.flatnonzero(env.feasible[:, h]).tolist()):
+                return False
+        return True
+
+    def _spares(self, agent: int, a: int, b: int, h: int) -> bool:
+        env = self.env
+        if env.next[a, h] != env.next[b, h] or env.cost_table[b, h] > env.cost_table[a, h]:
+            return False
+        for j, one in enumerate(env.data):
+            at = [min(h, table.shape[1] - 1) for table in (one.P, one.C, one.D)]
+            rows = [(table[min(a, len(table) - 1), k], table[min(b, len(table) - 1), k])
+                    for table, k in zip((one.P, one.C, one.D), at, strict=True)]  # fmt: skip
+            if j == agent:
+                if any(x != 0 for _, row in rows[1:] for x in row):
+                    return False
+            elif any(not (first == second).all() for first, second in rows):
+                return False
+        return True
+
+    def best(self, weights: tuple[float, ...]) -> Optimum:
+        """The optimum over policies and over who takes part."""
+        key = tuple(float(w) if self.env.data[i].additive else max(float(w), 0.0) for i, w in enumerate(weights))
+        if key not in self._best:
+            base = [i for i, w in enumerate(key) if self.env.data[i].additive or w > 0]
+            loose = [i for i in base if i in self.droppable]
+            found = None
+            for count in range(len(loose) + 1):
+                for out in itertools.combinations(loose, count):
+                    one = self.optimum(key, tuple(i for i in base if i not in out))
+                    if found is None or one.value > found.value + TIE * (1 + abs(found.value)):
+                        found = one
+            assert found is not None
+            self._best[key] = found
+        return self._best[key]
+
+    def optimum(self, weights: tuple[float, ...], included: tuple[int, ...]) -> Optimum:
+        """The optimum with a given set of agents taking part. Weights of the others do not matter."""
+        key = (tuple(w if i in included else 0.0 for i, w in enumerate(weights)), included)
+        if key not in self._known:
+            self.solves += 1
+            welfare = self.welfare(included)
+            found, known = welfare.solve(np.array([weights[i] for i in included]))
+            Q, D = np.zeros(self.env.n), np.zeros(self.env.n)
+            Q[list(included)], D[list(included)] = known.Q, known.D
+            value = welfare.dynamics.discount * float(welfare.start @ found.values[0])
+            if len(self._known) > 5000:  # old ones would only fill memory
+                self._known.clear()
+                self._best.clear()
+            self._known[key] = Optimum(tuple(map(float, weights)), included, found, Q, D, known.cost, value)
+        return self._known[key]
+
+    def values(self, weights: tuple[float, ...], included: tuple[int, ...], among: tuple[int, ...]) -> Array:
+        """W over the states of the agents `among`, of whom only `included` take part, (periods, S of `among`)."""
+        found = self.optimum(weights, included).solved.values
+        sizes = [self.env.data[i].size for i in among]
+        ends = [size if i in included else 1 for i, size in zip(among, sizes, strict=True)]
+        T = found.shape[0]
+        wide = np.broadcast_to(found.reshape(T, self.env.H, *ends), (T, self.env.H, *sizes))
+        return wide.reshape(T, self.env.H * math.prod(sizes))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An interval of one agent's weight on which one policy is optimal."""
+
+    low: float
+    high: float
+    optimum: Optimum
+
+
+def pieces(market: Market, weights: tuple[float, ...], agent: int, low: float, high: float) -> list[Piece]:
+    """W0 as a function of one agent's weight on [low, high], the others' fixed: its linear pieces, left to right.
+
+    Two lines that meet where the optimum lies on them leave no room for a third (W0 is convex), so each piece costs two
+    solutions. Breakpoints are exact up to rounding.
+
+    >>> env = Environment(discount="1/2", actions=["wait", "serve"], agents=[{
+    ...     "states": 2, "kernels": [["1/2", "1/2"]] * 2, "value": {"serve": [1, 4]}}], cost={"serve": 1})
+    >>> found = pieces(Market(env), (0.0,), 0, 0.0, 2.0)
+    >>> assert [round(p.high, 12) for p in found] == [0.25, 1.0, 2.0] and found[0].optimum.Q[0] == 0
+    """
+
+    def at(w: float) -> Optimum:
+        return market.best((*weights[:agent], w, *weights[agent + 1 :]))
+
+    if not low < high:
+        return [Piece(low, high, at(high))]
+    found = _between(at, agent, low, at(low), high, at(high), 0)
+    merged = [found[0]]
+    for piece in found[1:]:
+        last = merged[-1]
+        if _same(last.optimum, piece.optimum, agent):
+            merged[-1] = Piece(last.low, piece.high, last.optimum)
+        else:
+            merged.append(piece)
+    return merged
+
+
+def _same(first: Optimum, second: Optimum, agent: int) -> bool:
+    """Whether two optima lie on one line."""
+    size = 1 + abs(first.value) + abs(second.value)
+    gap = abs(first.at(agent, second.weights[agent]) - second.value) + abs(
+        second.at(agent, first.weights[agent]) - first.value
+    )
+    slopes = abs(float(first.Q[agent] - second.Q[agent]))
+    return gap <= TIE * size and slopes <= 1e-11 * (1 + abs(float(first.Q[agent])))
+
+
+def _between(
+    at: Callable[[float], Optimum], agent: int, low: float, left: Optimum, high: float, right: Optimum, depth: int
+) -> list[Piece]:
+    """Pieces of [low, high], given an optimum that holds at each end."""
+    rise = float(right.Q[agent] - left.Q[agent])
+    if _same(left, right, agent) or depth > 200:
+        return [Piece(low, high, left)]
+    anchor, size = left.weights[agent], 1 + abs(left.value) + abs(right.value)
+    if rise <= 1e-14 * (1 + abs(float(left.Q[agent]))):
+        return [Piece(low, high, right)]
+    cross = anchor + (left.value - right.at(agent, anchor)) / rise
+    if not low < cross < high:  # a kink within rounding of an end: one of the lines rules the whole interval
+        return [Piece(low, high, right if cross <= low else left)]
+    middle = at(cross)
+    if middle.value <= left.at(agent, cross) + TIE * size:
+        return [Piece(low, cross, left), Piece(cross, high, right)]
+    return [
+        *_between(at, agent, low, left, cross, middle, depth + 1),
+        *_between(at, agent, cross, middle, high, right, depth + 1),
+    ]
