@@ -20,6 +20,7 @@ class Row:
     value: float | bool | str
     target: str = ""
     met: bool | None = None
+    phases: dict[str, float | None] | None = None  # seconds by phase, and ratios of them, where they were taken apart
 
     def shown(self) -> str:
         """The value for people."""
@@ -33,12 +34,19 @@ class Row:
             return ""
         if self.met or isinstance(self.value, bool | str):
             return "met" if self.met else "missed"
-        return f"missed by a factor of {self.value / float(self.target.removeprefix('<= ')):.3g}"
+        limit = float(self.target.removeprefix("<= ").removeprefix(">= "))
+        factor = limit / self.value if self.target.startswith(">") else self.value / limit
+        return f"missed by a factor of {factor:.3g}"
 
 
 def at_most(what: str, value: float, limit: float) -> Row:
     """A number with a target it must not exceed."""
     return Row(what, float(value), f"<= {limit:g}", bool(value <= limit))
+
+
+def at_least(what: str, value: float, limit: float) -> Row:
+    """A number with a target it must reach."""
+    return Row(what, float(value), f">= {limit:g}", bool(value >= limit))
 
 
 def holds(what: str, fact: bool) -> Row:

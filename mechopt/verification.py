@@ -90,7 +90,8 @@ def _checks(document: Mapping[str, Any], certificate: Mapping[str, Any]) -> list
     checks += found
     bounds = certificate["bounds"]
     lower, upper = proved[bounds["problem"]]
-    if bounds["problem"] == "continuum" and "finite" in proved and entry.maximizes is not None:  # the grid is a relaxation
+    relaxed = "finite" in proved and entry.maximizes is not None  # the grid is a relaxation of the continuum
+    if bounds["problem"] == "continuum" and relaxed:
         if entry.maximizes:
             upper = min(upper, proved["finite"][1])
         else:

@@ -23,6 +23,7 @@ Source: M. Puterman, Markov Decision Processes (1994), chapter 6.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -36,6 +37,16 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 DENSE = 150  # states up to which a policy is evaluated by a dense factorisation
 STRICT = 1e-12  # an action replaces another only if it is better by this much, relative to the values: ties never cycle
+
+
+class OutOfTime(TimeoutError):
+    """Work was stopped at its deadline."""
+
+
+def require_time(deadline: float | None) -> None:
+    """Raise OutOfTime after a deadline, by time.monotonic."""
+    if deadline is not None and time.monotonic() > deadline:
+        raise OutOfTime("stopped at the time limit")
 
 
 @dataclass(frozen=True)
@@ -136,14 +147,16 @@ class Solved:
     iterations: int
 
 
-def solve(dynamics: Dynamics, reward: Array, policy: Indices | None = None) -> Solved:
+def solve(
+    dynamics: Dynamics, reward: Array, policy: Indices | None = None, deadline: float | None = None
+) -> Solved:  # fmt: skip
     """The optimum by backward induction where there is a horizon, else by policy iteration from `policy`.
 
-    `reward`: (A, S).
+    `reward`: (A, S). Raises OutOfTime after `deadline`, by time.monotonic, looked at once per period or improvement.
     """
     if dynamics.horizon is not None:
-        return backward_induction(dynamics, reward)
-    return policy_iteration(dynamics, reward, policy)
+        return backward_induction(dynamics, reward, deadline)
+    return policy_iteration(dynamics, reward, policy, deadline=deadline)
 
 
 def action_values(dynamics: Dynamics, reward: Array, values: Array) -> Array:
@@ -152,21 +165,25 @@ def action_values(dynamics: Dynamics, reward: Array, values: Array) -> Array:
     return np.asarray(np.where(dynamics.allowed, reward + dynamics.discount * future, -np.inf))
 
 
-def backward_induction(dynamics: Dynamics, reward: Array) -> Solved:
-    """Exact values of every period of a finite horizon."""
+def backward_induction(dynamics: Dynamics, reward: Array, deadline: float | None = None) -> Solved:
+    """Exact values of every period of a finite horizon. Raises OutOfTime after the deadline."""
     T, S = dynamics.periods, dynamics.states
     values, policy = np.zeros((T + 1, S)), np.zeros((T, S), dtype=np.int64)
     for t in reversed(range(T)):
+        require_time(deadline)
         found = action_values(dynamics, reward, values[t + 1])
         policy[t] = found.argmax(axis=0)
         values[t] = found.max(axis=0)
     return Solved(values[:T], policy, T)
 
 
-def policy_iteration(dynamics: Dynamics, reward: Array, policy: Indices | None = None, most: int = 1000) -> Solved:
+def policy_iteration(
+    dynamics: Dynamics, reward: Array, policy: Indices | None = None, most: int = 1000, deadline: float | None = None
+) -> Solved:
     """Howard's policy iteration, each policy evaluated by a factorisation; actions change on strict improvement only.
 
-    Raises RuntimeError when `most` improvements do not suffice, which strictness rules out short of ill-scaled data.
+    Raises RuntimeError when `most` improvements do not suffice, which strictness rules out short of ill-scaled data,
+    and OutOfTime after the deadline.
     """
     S = dynamics.states
     at = np.arange(S)
@@ -174,6 +191,7 @@ def policy_iteration(dynamics: Dynamics, reward: Array, policy: Indices | None =
         policy = np.where(dynamics.allowed, reward, -np.inf).argmax(axis=0)
     policy = policy.reshape(S).astype(np.int64)
     for step in range(most):
+        require_time(deadline)
         values = factorise(dynamics, policy)(reward[policy, at])
         found = action_values(dynamics, reward, values)
         best = found.max(axis=0)

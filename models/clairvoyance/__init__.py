@@ -1,1 +1,1 @@
-"""Selling without knowing the future, and burning money: `non-clairvoyant-gap`, `non-clairvoyant-auction`, `money-burning`."""
+"""Selling without knowing the future (`non-clairvoyant-gap`, `non-clairvoyant-auction`), and `money-burning`."""
