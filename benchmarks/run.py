@@ -4,6 +4,7 @@
 * `python benchmarks/run.py NAME ...`: some of them, printed only.
 * `python benchmarks/run.py --smoke`: tiny sizes, printed only, to see that everything still runs.
 * With `--output DIR` the two files are written to DIR.
+* `python benchmarks/run.py --peers-help`: how to set up the programs some of them compare with.
 """
 
 from __future__ import annotations
@@ -25,8 +26,20 @@ import regret  # noqa: F401  registers its benchmarks, as do the other modules b
 
 # isort: split
 import auctions  # noqa: F401
+import clairvoyance  # noqa: F401
+import design  # noqa: F401
+import driver  # noqa: F401
+import dynamic  # noqa: F401
+import dynamic_several  # noqa: F401
+import engines  # noqa: F401
+import nonclairvoyant  # noqa: F401
+import peers  # noqa: F401
+import pivot  # noqa: F401
+import pivot_index  # noqa: F401
 import regret_auction  # noqa: F401
 import regret_scale  # noqa: F401
+import sweeps  # noqa: F401
+from phases import SETUP
 from registry import BENCHMARKS, Benchmark, Row
 
 HERE = Path(__file__).resolve().parent
@@ -65,16 +78,34 @@ def table(header: str, lines: list[tuple[str, ...]]) -> list[str]:
     return [f"| {header} |", "|" + "---|" * (header.count("|") + 1), *cells, ""]
 
 
+def phased(rows: list[Row]) -> list[str]:
+    """The rows whose seconds were taken apart, a column for each phase."""
+    taken = [row for row in rows if row.phases is not None]
+    if not taken:
+        return []
+    names = list(taken[0].phases or {})
+    lines = [
+        (row.what, *(_number((row.phases or {}).get(name)) for name in names), row.shown(), row.verdict())
+        for row in taken
+    ]
+    return table(" | ".join(["solved by", *names, "distance", "verdict"]), lines)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"
+
+
 def section(item: Benchmark, rows: list[Row]) -> list[str]:
     """A benchmark's part of RESULTS.md."""
-    lines = [(row.what, row.shown(), row.target, row.verdict()) for row in rows]
+    lines = [(row.what, row.shown(), row.target, row.verdict()) for row in rows if row.phases is None]
     closing = f"Verdict: {verdict(rows)}. Command: `python benchmarks/run.py {item.name}`"
     return [
         f"## {item.title}",
         "",
         item.what,
         "",
-        *table("measured | value | target | verdict", lines),
+        *phased(rows),
+        *(table("measured | value | target | verdict", lines) if lines else []),
         closing,
         "",
     ]
@@ -110,7 +141,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="all when left out")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, printed only")
     parser.add_argument("--output", type=Path, help="a directory for RESULTS.md and the data")
+    parser.add_argument("--peers-help", action="store_true", help="how to set up the programs compared with")
     chosen = parser.parse_args()
+    if chosen.peers_help:
+        print(SETUP, end="")
+        return
     if unknown := set(chosen.names) - set(names):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     measured = []
@@ -122,6 +157,8 @@ def main() -> None:
         measured.append((item, rows))
         for row in rows:
             print(f"  {row.what:<50} {row.shown():<20} {row.target:<10} {row.verdict()}".rstrip(), flush=True)
+            if row.phases:
+                print("    " + ", ".join(f"{k} {_number(v)}" for k, v in row.phases.items()), flush=True)
     folder = chosen.output or (None if chosen.smoke or chosen.names else HERE)
     if folder is None:
         return

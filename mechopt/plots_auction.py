@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.models.inputs import fail
-from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress
+from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress, shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,15 +47,18 @@ def _maps(result: Result, figure: Figure, axes: Any) -> None:
     x, y = (np.linspace(*_span(model, i, 0), FINE) for i in range(2))
     values = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)[..., None]
     allocation, payment = result.mechanism(values)
-    tables = (("chance that bidder 1 gets the good", allocation[:, :, 0, 0]), ("payment of bidder 1", payment[:, :, 0]))
+    tables = (
+        ("chance that bidder 1 gets the good", allocation[:, :, 0, 0], "chance"),
+        ("payment of bidder 1", payment[:, :, 0], "payment, money"),
+    )
     where, mass = (result.arrays[name].values for name in ("worst_case_values", "worst_case"))
-    for axis, (heading, table) in zip(axes, tables, strict=True):
+    for axis, (heading, table, unit) in zip(axes, tables, strict=True):
         shade = axis.pcolormesh(x, y, table.T, cmap=MAP, vmin=0, shading="nearest", rasterized=True)
         dots: dict[str, Any] = {"color": RED, "edgecolor": "white", "linewidth": 0.5, "zorder": 3, "clip_on": False}
         axis.scatter(where[:, 0, 0], where[:, 1, 0], s=10 + 160 * mass, **dots)
         dress(axis, heading, "value of bidder 1, money", "value of bidder 2, money")
         axis.grid(False)
-        figure.colorbar(shade, ax=axis, shrink=0.9)
+        shades(shade, axis, unit)
     figure.supxlabel("red: nature's atoms on the grid, area by probability", fontsize=8)
 
 

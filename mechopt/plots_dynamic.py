@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mechopt.models.dynamic.single_policy import policy_of
 from mechopt.models.inputs import fail
 from mechopt.plots_dynamic_path import path_picture
 from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress
@@ -71,16 +72,16 @@ def _values(result: Result) -> Figure:
 def _allocation(result: Result) -> Figure:
     chosen = _chosen(result.quantities["periods"])
     figure, axes = canvas(1, len(chosen), f"{_title(result)}: chance of a sale", width=3.4, height=3.4)
-    source = result.mechanism.source
+    source = policy_of(result.model.periods, result.arrays)
     for axis, t in zip(axes[0], chosen, strict=True):
         prior = result.model.periods[t - 1][0]
         listed = source.points[t - 1]
         full = [float(U) for U, row in zip(listed.U, listed.prices, strict=True) if row[0] < 1]
         top = max(1.25 * full[-1] if full else 0.0, float(listed.U[min(1, len(listed.U) - 1)]))
         balances = np.linspace(0, max(top, 1e-9), FINE)
-        table = np.array([[float(x) for x in source.decide(t - 1, Fraction(b))[0]] for b in balances.tolist()])
+        table = np.array([source.decide(t - 1, listed.around(Fraction(b)))[0] for b in balances.tolist()], dtype=float)
         drawn = axis.pcolormesh(prior.v, balances, table, cmap=MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
-        dress(axis, f"period {t}", "value, money", "balance and promise, money" if axis is axes[0][0] else "")
+        dress(axis, f"period {t}", "value, money", "balance and promise, money")
         axis.grid(False)
     figure.colorbar(drawn, ax=axes[0], shrink=0.8)
     return figure  # type: ignore[no-any-return]

@@ -48,7 +48,7 @@ def _prices(axis: Any, result: Result) -> None:
         if chance > 1e-9:
             axis.plot([x], [1 / result.value], marker="o", color=RED, markersize=6)
             left = x > np.sqrt(price[shown][0] * price[-1])
-            axis.annotate(f"{chance:.3f}", (x, 1 / result.value), xytext=(-6 if left else 6, 6),
+            axis.annotate(f"{chance:.3f}", (x, 1 / result.value), xytext=(-12 if left else 6, 7),
                           textcoords="offset points", fontsize=8, ha="right" if left else "left")  # fmt: skip
     axis.set_ylim(-0.03, 1.32)
     dress(axis, "share earned by a posted price (dots: the mixture)", "price today, money", "share of the optimum")

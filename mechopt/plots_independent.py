@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.models.inputs import fail
-from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress
+from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress, shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ def picture(result: Result, kind: str | None = None) -> Figure:
         axes[1, 1].text(amount, row, f" {amount:.4g}", va="center", fontsize=8)
     axes[1, 1].invert_yaxis()
     axes[1, 1].set_xlim(0, 1.2 * max(worth))
-    dress(axes[1, 1], "worst expected revenue", "money", "")
+    dress(axes[1, 1], "worst expected revenue", "money", "auction")
     return figure  # type: ignore[no-any-return]
 
 
@@ -71,4 +71,4 @@ def _rule(figure: Any, axis: Any, model: Any, rule: Any) -> None:
     axis.set_yticks(ticks, names)
     dress(axis, "chance that bidder 1 gets the good", "value of bidder 1, money", "value of bidder 2, money")
     axis.grid(False)
-    figure.colorbar(shade, ax=axis, shrink=0.9)
+    shades(shade, axis, "chance")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.models.inputs import fail
-from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress
+from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress, shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def _mechanism(result: Result, axis: Any) -> None:
     elif result.model.bidders == 1:
         values = np.linspace(0, 1, FINE)[:, None]
         axis.plot(values[:, 0], result.mechanism(values)[0][:, 0], color=BLUE, linewidth=1.4)
-        dress(axis, "chance of the good", "value", "probability")
+        dress(axis, "chance of the good", "value, money", "probability")
     else:
         _map(result, axis)
 
@@ -55,7 +55,7 @@ def _reserves(result: Result, axis: Any) -> None:
     label = "best reserve" if result.model.reserve is None else "this reserve"
     axis.plot([chosen], [result.value], "o", color=RED, markersize=5, label=f"{label}, {chosen:.4g}")
     axis.axvline(mean, color=GREY, linewidth=0.8, linestyle="--", label="mean")
-    dress(axis, "worst-case revenue of a second price auction", "reserve", "expected revenue")
+    dress(axis, "worst-case revenue of a second price auction", "reserve, money", "expected revenue, money")
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8, frameon=False)
 
@@ -67,9 +67,9 @@ def _map(result: Result, axis: Any) -> None:
     values[..., 0], values[..., 1] = np.meshgrid(line, line, indexing="ij")
     chance = result.mechanism(values)[0][..., 0]
     shade = axis.pcolormesh(line, line, chance.T, cmap=MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
-    dress(axis, "chance of bidder 1", "value of bidder 1", "value of bidder 2")
+    dress(axis, "chance of bidder 1", "value of bidder 1, money", "value of bidder 2, money")
     axis.grid(False)
-    axis.figure.colorbar(shade, ax=axis, label="probability", shrink=0.9)
+    shades(shade, axis, "probability")
 
 
 def _nature(result: Result, axis: Any) -> None:
@@ -81,5 +81,6 @@ def _nature(result: Result, axis: Any) -> None:
     axis.plot([0, 1], [0, 1], color=GREEN, linewidth=0.8, label="all equal")
     if "reserve" in result.quantities:
         axis.axhline(result.quantities["reserve"], color=ORANGE, linewidth=0.8, label="reserve")
-    dress(axis, "nature's distribution", "highest value", "second highest value")
+    heading = "nature's distribution, area by probability"
+    dress(axis, heading, "highest value, money", "second highest value, money")
     axis.legend(fontsize=8, frameon=False)

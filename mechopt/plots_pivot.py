@@ -22,7 +22,8 @@ def picture(result: Result, kind: str | None = None) -> Figure:
     if kind not in (None, "mechanism"):
         raise fail("--kind", "mechanism", kind)
     name = result.document["name"] or "virtual-pivot"
-    title = f"{name}: expected profit {result.quantities['profit']:.6g}"
+    profit = result.quantities.get("profit")  # None where the time limit came first
+    title = name if profit is None else f"{name}: expected profit {profit:.6g}"
     figure, axes = canvas(1, 3, title, width=3.9, height=3.6)
     env = result.model.environment
     for i, colour in zip(range(env.n), COLOURS, strict=False):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.models.inputs import fail
-from mechopt.style import BLUE, GREY, MAP, RED, canvas, dress
+from mechopt.style import BLUE, GREY, MAP, RED, canvas, dress, shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def _curve(result: Result, title: str) -> Figure:
     where, worst = _worst(result)
     axis.scatter(where[:, 0], np.full(len(where), worst), s=34, color=RED, zorder=3, clip_on=False)
     dress(axis, "regret: what a seller who knew the value would earn more", "value, money", "regret, money")
-    axis.set_ylim(bottom=min(0.0, float(regret.min())))
+    axis.set_ylim(bottom=min(-0.02 * worst, float(regret.min())))  # a curve at zero is seen above the frame
     figure.supxlabel(f"dashed: the price, {price:.4g}; red: the worst case, ties broken against the seller", fontsize=8)
     return figure  # type: ignore[no-any-return]
 
@@ -108,7 +108,7 @@ def _map(result: Result, title: str) -> Figure:
         dress(axis, heading, "value of good 1, money", "value of good 2, money")
         axis.grid(False)
         axis.set_aspect("equal" if 0.8 < x[-1] / y[-1] < 1.25 else "auto")
-    figure.colorbar(shade, ax=right, label="regret, money", shrink=0.85)
+    shades(shade, right, "regret, money", 0.85)
     figure.supxlabel("red: the worst case; ties broken against the seller", fontsize=8)
     return figure  # type: ignore[no-any-return]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.models.inputs import fail
-from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress
+from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress, shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,13 +53,13 @@ def _one_good(result: Result, title: str) -> Figure:
     dots: dict[str, Any] = {"marker": ".", "linestyle": "none", "markersize": 3, "color": ORANGE, "label": "grid"}
     line: dict[str, Any] = {"color": BLUE, "linewidth": 1.4, "label": "continuum" if model.is_box else "menu"}
     panels = (
-        (axes[0, 0], q[:, 0], "allocation", "allocation: chance of the good"),
-        (axes[0, 1], m, "payment", "payment: expected, money"),
+        (axes[0, 0], q[:, 0], "allocation", "allocation: chance of the good", "chance"),
+        (axes[0, 1], m, "payment", "expected payment", "payment, money"),
     )
-    for axis, curve, name, heading in panels:
+    for axis, curve, name, heading, unit in panels:
         axis.plot(types[order], np.ravel(result.arrays[name].values)[order], **dots)
         axis.plot(fine, curve, **line)
-        dress(axis, heading, "value, money", name)
+        dress(axis, heading, "value, money", unit)
         axis.legend(fontsize=8, frameon=False)
     axis = axes[1, 0]
     mass = result.arrays["worst_case"].values[order]
@@ -106,12 +106,14 @@ def _two_goods(result: Result, title: str) -> Figure:
         dots = {"color": RED, "edgecolor": "white", "linewidth": 0.6, "zorder": 3, "clip_on": False}
         axis.scatter(where[:, 0], where[:, 1], s=12 + 240 * mass, **dots)
         if model.profiles is not None:
-            axis.scatter(model.values[:, 0], model.values[:, 1], s=10, color="black", zorder=4)
+            mark = {"color": "black", "edgecolor": "white", "linewidth": 0.5, "zorder": 4, "clip_on": False}
+            axis.scatter(model.values[:, 0], model.values[:, 1], s=12, **mark)
         dress(axis, f"chance of good {good + 1}", "value of good 1, money", "value of good 2, money")
         axis.grid(False)
-    figure.colorbar(shade, ax=axes[0, :], label="probability", shrink=0.9)
+    shades(shade, axes[0, :], "probability")
     caption = "red: nature's distribution, area by probability; dashed: below it nothing is sold"
-    figure.supxlabel(caption + ("" if model.budget is None else "; black: the budget"), fontsize=8)
+    caption += "" if model.budget is None else "; black: the budget"
+    figure.supxlabel(caption + ("" if model.profiles is None else "; black: the profiles"), fontsize=8)
     return figure  # type: ignore[no-any-return]
 
 

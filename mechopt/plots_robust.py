@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.models.inputs import fail
-from mechopt.style import BLUE, MAP, ORANGE, RED, canvas, dress
+from mechopt.style import BLUE, MAP, ORANGE, RED, canvas, dress, shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,4 +52,4 @@ def _map(figure: Any, axis: Any, grid: Any, table: Any, heading: str) -> None:
     dress(axis, heading, "value of bidder 1, money", "value of bidder 2, money")
     axis.scatter([grid[0]], [grid[0]], s=60, color=RED, edgecolor="white", linewidth=0.6, zorder=3, clip_on=False)
     axis.grid(False)
-    figure.colorbar(shade, ax=axis, shrink=0.9, label="money")
+    shades(shade, axis, "money")

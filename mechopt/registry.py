@@ -23,6 +23,7 @@ class Entry:
     picture: str
     maximizes: bool | None = False  # whether fewer types raise the optimum, so that the grid bounds the continuum from
     # above; None where that depends on the instance and the checker's bracket already holds the grid's bound
+    value_is: str = "optimum of the finite program"  # what the value is, in words
     own_mechanism: bool = False  # whether `mechanism` makes an object with methods of its own, not a plain function
 
     def load(self, part: str) -> Any:
@@ -127,6 +128,7 @@ ENTRIES = (
         picture="mechopt.plots_pivot:picture",
         maximizes=True,
         own_mechanism=True,
+        value_is="expected profit of the mechanism",
     ),
     Entry(
         name="optimal-contract",
@@ -139,6 +141,7 @@ ENTRIES = (
         picture="mechopt.plots_contract:picture",
         maximizes=True,
         own_mechanism=True,
+        value_is="expected profit of the menu",
     ),
     Entry(
         name="virtual-index",
@@ -151,6 +154,7 @@ ENTRIES = (
         picture="mechopt.plots_index:picture",
         maximizes=True,
         own_mechanism=True,
+        value_is="expected profit of the auction",
     ),
     Entry(
         name="non-clairvoyant-gap",
@@ -175,6 +179,7 @@ ENTRIES = (
         picture="mechopt.plots_nonclairvoyant:picture",
         maximizes=True,
         own_mechanism=True,
+        value_is="expected revenue of the mechanism",
     ),
     Entry(
         name="design",
@@ -197,6 +202,7 @@ ENTRIES = (
         mechanism="mechopt.models.dynamic.solve:mechanism",
         picture="mechopt.plots_dynamic:picture",
         own_mechanism=True,
+        value_is="expected revenue of the best mechanism found",
     ),
 )
 

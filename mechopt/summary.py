@@ -15,7 +15,7 @@ def summary(result: Result) -> str:
     lines = [
         f"{document['name'] or document['model']}  ({document['model']}, {document['method']})",
         f"status       {document['status']}: {document['message']}",
-        f"value        {result.value:.12g}   optimum of the finite program",
+        f"value        {result.value:.12g}   {result.entry.value_is}",
     ]
     if document["bounds"]:
         bounds = result.bounds
@@ -27,13 +27,14 @@ def summary(result: Result) -> str:
     if result.closed_form:
         lines.append(f"closed form  {result.closed_form.value:.12g}   {result.closed_form.relation}")
         lines.append(f"             {result.closed_form.source}")
-    lines.append(
-        f"program      {size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} nonzeros; "
-        f"{size['iterations']:,} iterations"
-    )
+    if size["rows"] or size["columns"]:
+        lines.append(
+            f"program      {size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} nonzeros; "
+            f"{size['iterations']:,} iterations"
+        )
     lines.append(f"time         {size['build_seconds']:.3g} s to build, {size['solve_seconds']:.3g} s to solve")
     shown = ", ".join(f"{k} {v:.1e}" for k, v in residuals.items() if v is not None)
-    lines.append(f"residuals    {shown or 'nothing to measure'}")
+    lines += [f"residuals    {shown}"] if shown else []
     prices = document["quantities"].get("prices")
     if isinstance(prices, dict):
         listed = ", ".join(f"{bundle}: {price:.6g}" for bundle, price in prices.items())

@@ -89,7 +89,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequenc
 def headline(result: Result) -> str:
     """Value, bracket and theorem, each with what the number is worth."""
     document = result.document
-    facts = [(f"{result.value:.8g}", "value: optimum of the finite program, a float")]
+    facts = [(f"{result.value:.8g}", f"value: {result.entry.value_is}, a float")]
     if bounds := document["bounds"]:
         worth = "certified in exact arithmetic" if bounds["certified"] else "not certified"
         facts.append(

@@ -183,10 +183,12 @@ class BankAccount:
         return found
 
     def expected_revenue(self) -> Any:
-        """What the mechanism earns from truthful buyers, by recursion over its states: a Fraction for exact sources.
+        """What the mechanism earns from truthful buyers: a Fraction for exact sources.
 
-        Raises InputError where it has too many states.
+        By recursion over its states, unless the source knows a shorter way. Raises InputError for too many states.
         """
+        if hasattr(self.source, "expected_revenue"):
+            return self.source.expected_revenue()
         known: dict[tuple[int, State], Any] = {}
         chances = [self.chances(t) for t in range(self.horizon)]
 

@@ -94,16 +94,20 @@ class Histories:
         return Stage(made.before, made.allocation, made.payment, made.spend, made.deposit, made.after, following)
 
 
-def of_account_program(periods: Periods, primal: Mapping[str, Any]) -> BankAccount:
-    """The mechanism of the program over histories, from its primal solution: x_i_t and xi_i_t by name."""
+def of_account_program(periods: Periods, primal: Mapping[str, Any], exact: bool = False) -> BankAccount:
+    """The mechanism of the program over histories, from its primal solution: x_i_t and xi_i_t by name.
+
+    In floats, or in the Fractions these floats are.
+    """
+    read = np.vectorize(lambda x: Fraction(float(x)), otypes=[object]) if exact else np.asarray
     allocation: list[Table] = []
     xi = []
     counts: list[int] = []
     for t, buyers in enumerate(periods, 1):
         counts.append(int(np.prod([len(prior) for prior in buyers])))
-        rows = [np.asarray(primal[f"x_{i}_{t}"]).reshape(counts) for i in range(1, len(buyers) + 1)]
+        rows = [read(primal[f"x_{i}_{t}"]).reshape(counts) for i in range(1, len(buyers) + 1)]
         allocation.append(np.stack(rows))
-        xi.append([np.asarray(primal[f"xi_{i}_{t}"]) for i in range(1, len(buyers) + 1)])
+        xi.append([read(primal[f"xi_{i}_{t}"]) for i in range(1, len(buyers) + 1)])
     return BankAccount(Histories(periods, allocation, xi))
 
 

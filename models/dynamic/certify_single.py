@@ -1,8 +1,10 @@
 """A sweep's brackets as a certificate: short binary numbers, each rounded so that the bounds still hold exactly.
 
 Chances and slopes are integers over 2^bits, money integers over 2^fine. A tangent's parents g are rounded down and its
-slope up; a point's U is rounded up, its lottery down. Intercepts and values are then recomputed exactly, from the last
-period to the first, with the same integer arithmetic the checker does anew from the instance.
+slope up; a point's U is rounded up, its lottery down. Intercepts are then recomputed, rounded up, and the welfare of
+every point exactly, from the last period to the first: it is what the mechanism of these points earns, whose balances
+are mixtures of two neighbouring points with weights that are integers over 2^share, rounded down. The denominator of
+welfare grows from period to period.
 """
 
 from __future__ import annotations
@@ -10,13 +12,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from mechopt.models.distributions import Distribution
+from mechopt.models.dynamic.single_policy import SHARE
 from mechopt.models.dynamic.value_brackets import Bracket
+from mechopt.solvers.rational import rational, text
 
 SHORT, LONG = 26, 50  # bits of a chance or a slope
 
@@ -37,23 +42,44 @@ def precision(scale: float, gap: float) -> tuple[int, int]:
     return bits, max(1, 51 - math.ceil(math.log2(max(scale, 1e-300))))
 
 
-def certify(priors: Sequence[Distribution], brackets: Sequence[Bracket], bits: int, fine: int) -> dict[str, Any]:
-    """The certificate of a sweep; `lower` and `upper` are the bounds it proves, "p/q"."""
-    slope, intercept, U, w = [0], [0], [0], [0]
+def certify(
+    priors: Sequence[Distribution], brackets: Sequence[Bracket], bits: int, fine: int
+) -> tuple[dict[str, Any], list[list[float]]]:
+    """The certificate of a sweep, whose `lower` and `upper` are the bounds it proves, "p/q"; welfare at its points."""
+    slope, intercept = [0], [0]
+    worth = Worth([0], [0], 1)
     stages: list[dict[str, Any]] = []
+    welfare: list[list[float]] = []
     for prior, found in zip(reversed(priors), reversed(brackets[: len(priors)]), strict=True):
         whole = Whole(prior)
         upper = _tangents(whole, found, slope, intercept, bits, fine)
-        lower = _points(whole, found, U, w, bits, fine)
         slope, intercept = upper["slope"], upper["intercept"]
-        U, w = lower["U"], lower["w"]
-        stages.append(upper | lower)
+        prices, worth = _points(whole, found, worth, bits, fine)
+        stages.append(upper | {"U": worth.U, "prices": prices})
+        welfare.append([w / worth.over for w in worth.w])
     stages.reverse()
-    best = max(range(len(U)), key=lambda k: w[k] - U[k])
-    one = 1 << bits
-    proved = (Fraction(w[best] - U[best], 1 << fine), Fraction(conjugate(slope, intercept, one), 1 << fine))
-    ends = {"lower": str(proved[0]), "upper": str(proved[1])}
-    return {"bits": bits, "fine": fine, "stages": stages, "start": U[best], **ends}
+    unit = 1 << fine
+    lower, start = max((Fraction(w, worth.over) - Fraction(u, unit), u) for u, w in zip(worth.U, worth.w, strict=True))
+    upper_end = rational(Fraction(conjugate(slope, intercept, 1 << bits), unit))
+    ends = {"lower": text(rational(lower)), "upper": text(upper_end)}
+    return {"bits": bits, "fine": fine, "share": SHARE, "stages": stages, "start": start, **ends}, welfare[::-1]
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Welfare from a period on at its points: U rising from 0 over 2^fine, w over `over`."""
+
+    U: list[int]
+    w: list[int]
+    over: int
+
+    def mixed(self, y: int, unit: int) -> int:
+        """Welfare at the promise y / unit, over 2^SHARE `over`: of the two points around it, weights rounded down."""
+        k = bisect_right(self.U, y // unit)
+        if k == len(self.U):
+            return self.w[-1] << SHARE
+        share = ((y - self.U[k - 1] * unit) << SHARE) // ((self.U[k] - self.U[k - 1]) * unit)
+        return (self.w[k - 1] << SHARE) + share * (self.w[k] - self.w[k - 1])
 
 
 def conjugate(slope: Sequence[int], intercept: Sequence[int], g: int) -> int:
@@ -65,15 +91,6 @@ def conjugate(slope: Sequence[int], intercept: Sequence[int], g: int) -> int:
         return intercept[k]
     rise, part = slope[k] - slope[k - 1], g - slope[k - 1]
     return -((-(intercept[k - 1] * (rise - part) + intercept[k] * part)) // rise)
-
-
-def chord(U: Sequence[int], w: Sequence[int], y: int) -> int:
-    """The value of points at y >= U[0], rounded down."""
-    k = bisect_right(U, y)
-    if k == len(U):
-        return w[-1]
-    width, part = U[k] - U[k - 1], y - U[k - 1]
-    return (w[k - 1] * (width - part) + w[k] * part) // width
 
 
 def _tangents(
@@ -105,22 +122,29 @@ def _tangents(
     return {"slope": order, "intercept": [listed[s][0] for s in order], "g": [listed[s][1] for s in order]}
 
 
-def _points(whole: Whole, found: Bracket, U: list[int], w: list[int], bits: int, fine: int) -> dict[str, Any]:
+def _points(
+    whole: Whole, found: Bracket, after: Worth, bits: int, fine: int
+) -> tuple[list[list[list[int]]], Worth]:  # fmt: skip
     listed: dict[int, tuple[int, list[list[int]]]] = {}
+    over = (whole.Q << SHARE) * math.lcm(after.over, whole.q)
     lotteries = np.floor(found.prices * 2.0**bits + 1e-6)
     for at, row in zip(found.U.tolist(), lotteries.tolist(), strict=True):
         prices = [[m, int(x)] for m, x in enumerate(row) if x > 0]
-        over = sum(x for _, x in prices) - (1 << bits)
-        if over > 0:
-            prices[-1][1] -= over
+        excess = sum(x for _, x in prices) - (1 << bits)
+        if excess > 0:
+            prices[-1][1] -= excess
         mean, rent = rents(whole, prices)
-        least = -((-mean << fine) // (whole.Q * whole.q << bits))
-        here = max(round(at * 2.0**fine), least)
-        value = worth(whole, prices, here, mean, rent, U, w, bits, fine)
+        unit = whole.Q * whole.q << bits
+        here = max(round(at * 2.0**fine), -((-mean << fine) // unit))
+        least = here * unit - (mean << fine)
+        later = sum(f * after.mixed(least + (r * whole.Q << fine), unit)
+                    for f, r in zip(whole.f, rent, strict=True))  # fmt: skip
+        now = sum(x * sum(f * v for f, v in zip(whole.f[m:], whole.v[m:], strict=True)) for m, x in prices)
+        value = later * (over // (whole.Q * after.over << SHARE)) + now * (over // unit)
         if here not in listed or listed[here][0] < value:
             listed[here] = (value, prices)
     order = sorted(listed)
-    return {"U": order, "w": [listed[u][0] for u in order], "prices": [listed[u][1] for u in order]}
+    return [listed[u][1] for u in order], Worth(order, [listed[u][0] for u in order], over)
 
 
 def rents(whole: Whole, prices: Sequence[Sequence[int]]) -> tuple[int, list[int]]:
@@ -133,15 +157,3 @@ def rents(whole: Whole, prices: Sequence[Sequence[int]]) -> tuple[int, list[int]
             total, spent = total + ahead[j], spent + ahead[j] * v
         rent[j] = total * v - spent
     return sum(f * r for f, r in zip(whole.f, rent, strict=True)), rent
-
-
-def worth(
-    whole: Whole, prices: Sequence[Sequence[int]], here: int, mean: int, rent: Sequence[int], U: Sequence[int],
-    w: Sequence[int], bits: int, fine: int,
-) -> int:  # fmt: skip
-    """Welfare of a lottery from a promise `here` on, rounded down, over 2^fine."""
-    unit = whole.Q * whole.q << bits
-    base = here * unit - (mean << fine)
-    later = sum(f * chord(U, w, (base + (r * whole.Q << fine)) // unit) for f, r in zip(whole.f, rent, strict=True))
-    now = sum(x * sum(f * v for f, v in zip(whole.f[m:], whole.v[m:], strict=True)) for m, x in prices)
-    return ((later * whole.q << bits) + (now << fine)) // unit

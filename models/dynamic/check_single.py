@@ -14,10 +14,11 @@ with S_m = E[v; v >= v_m] - sum_j f_j (beta - g_j) (v_j - v_m)^+. Where beta >= 
 sum_j f_j a(g_j) + max(0, max_m S_m), which has to be the listed intercept, rounded up. The revenue is at most
 max_U W_0(U) - U <= a(1).
 
-*Below.* By induction W_t(U) >= w at every listed point, so on chords between them, and to the right of the last. A
-period's point lists U and a lottery over posted prices; y_1 is what makes the promises average to U and must not be
-negative. Its welfare now and on the chords must be the listed w, rounded down. The revenue is at least w - U at the
-point `start` of the first period.
+*Below.* A period's point lists U and a lottery over posted prices; y_1 is what makes the promises average to U and must
+not be negative. What y_j promises is kept by a mixture of the two listed points of the next period around it, the
+weight of the upper one an integer over 2^share, rounded down; beyond the last point by that point. So every point has a
+welfare, an exact fraction, from the last period to the first. The mechanism that starts at the point `start` of the
+first period earns its welfare less U: the lower bound is what this mechanism earns, not a number below it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mechopt.models.checking import at_most_zero, number
@@ -56,16 +58,18 @@ def check_single(parameters: Mapping[str, Any], part: Mapping[str, Any]) -> tupl
     if len(priors[0]) != 1 or len(part["stages"]) != len(priors):
         raise ValueError("one buyer, and one stage per period")
     tangents: Curve = ([0], [0])
-    points: Curve = ([0], [0])
+    points = _Points([0], [0], 1, _integers([part["share"]])[0])
+    if not 0 < points.share < MOST_BITS:
+        raise ValueError("bits out of range")
     for t in reversed(range(len(priors))):
         stage, whole = part["stages"][t], _Whole(priors[t][0])
         tangents, above = _upper(whole, stage, tangents, bits, fine, t + 1)
         points, below = _lower(whole, stage, points, bits, fine, t + 1)
         checks += [*above, *below]
     unit = rational(1 << fine)
-    U, w = points
-    start = U.index(_integers([part["start"]])[0])
-    lower, upper = rational(w[start] - U[start]) / unit, rational(_conjugate(tangents, 1 << bits)) / unit
+    start = points.U.index(_integers([part["start"]])[0])
+    lower = rational(points.w[start]) / rational(points.over) - rational(points.U[start]) / unit
+    upper = rational(_conjugate(tangents, 1 << bits)) / unit
     for end, proved in (("lower", lower), ("upper", upper)):
         if (claimed := part.get(end)) is not None:
             miss = number(claimed) - proved
@@ -92,14 +96,23 @@ def _conjugate(tangents: Curve, g: int) -> int:
     return -((-(intercept[k - 1] * (rise - part) + intercept[k] * part)) // rise)
 
 
-def _chord(points: Curve, y: int) -> int:
-    """The chord's value at y >= 0, rounded down."""
-    U, w = points
-    k = bisect_right(U, y)
-    if k == len(U):
-        return w[-1]
-    width, part = U[k] - U[k - 1], y - U[k - 1]
-    return (w[k - 1] * (width - part) + w[k] * part) // width
+@dataclass(frozen=True)
+class _Points:
+    """Promises U over 2^fine, rising from 0, and the welfare w / over of the mechanism from each on."""
+
+    U: list[int]
+    w: list[int]
+    over: int
+    share: int
+
+    def at(self, promise: int, unit: int) -> int:
+        """The welfare of the mixture that keeps a promise >= 0 of promise / unit, over 2^share `over`."""
+        k = bisect_right(self.U, promise // unit)
+        if k == len(self.U):
+            return self.w[-1] << self.share
+        low, high = self.U[k - 1], self.U[k]
+        weight = ((promise - low * unit) << self.share) // ((high - low) * unit)
+        return self.w[k - 1] * ((1 << self.share) - weight) + self.w[k] * weight
 
 
 def _increases(row: Sequence[int]) -> bool:
@@ -139,18 +152,19 @@ def _upper(
 
 
 def _lower(
-    whole: _Whole, stage: Mapping[str, Any], after: Curve, bits: int, fine: int, t: int
-) -> tuple[Curve, list[Check]]:
-    U, w = _integers(stage["U"]), _integers(stage["w"])
-    if not len(U) == len(w) == len(stage["prices"]) or not U or U[0] != 0 or not _increases(U):
-        raise ValueError("points: U rises from 0, each with its value and prices")
+    whole: _Whole, stage: Mapping[str, Any], after: _Points, bits: int, fine: int, t: int
+) -> tuple[_Points, list[Check]]:
+    U, w = _integers(stage["U"]), []
+    if len(U) != len(stage["prices"]) or not U or U[0] != 0 or not _increases(U):
+        raise ValueError("points: U rises from 0, each with its prices")
     unit = whole.Q * whole.q << bits
-    short = wrong = over = 0
-    for here, value, listed in zip(U, w, stage["prices"], strict=True):
+    over = unit * after.over << after.share
+    short = excess = 0
+    for here, listed in zip(U, stage["prices"], strict=True):
         chance: dict[int, int] = {m: x for m, x in map(_integers, listed)}  # noqa: C416
         if len(chance) != len(listed) or any(not 0 <= m < len(whole.v) or x < 0 for m, x in chance.items()):
             raise ValueError("prices: each once, with a chance that is not negative")
-        over = max(over, sum(chance.values()) - (1 << bits))
+        excess = max(excess, sum(chance.values()) - (1 << bits))
         sold = paid = now = 0
         rent = []  # of every type, over q 2^bits
         for m, v in enumerate(whole.v):
@@ -159,13 +173,10 @@ def _lower(
             rent.append(sold * v - paid)
         lowest = here * unit - (sum(f * r for f, r in zip(whole.f, rent, strict=True)) << fine)  # y_1 unit 2^fine
         short = max(short, -lowest)
-        if lowest < 0:
-            continue
-        later = sum(f * _chord(after, (lowest + (r * whole.Q << fine)) // unit)
+        later = sum(f * after.at(max(lowest, 0) + (r * whole.Q << fine), unit)
                     for f, r in zip(whole.f, rent, strict=True))  # fmt: skip
-        wrong += value != ((later * whole.q << bits) + (now << fine)) // unit
-    return (U, w), [
-        Check(f"period {t}: lotteries sell at most once", over / 2**bits, over <= 0),
+        w.append((now * after.over << after.share) + (later * whole.q << bits))
+    return _Points(U, w, over, after.share), [
+        Check(f"period {t}: lotteries sell at most once", excess / 2**bits, excess <= 0),
         Check(f"period {t}: no balance is negative", short / unit / 2**fine, short <= 0),
-        Check(f"period {t}: values follow from the next period's", float(wrong), wrong == 0),
     ]

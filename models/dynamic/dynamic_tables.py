@@ -118,13 +118,13 @@ class Tables:
 
 
 def tables_of_program(periods: Sequence[Sequence[Distribution]], primal: Mapping[str, Any]) -> Tables:
-    """The mechanism of a full-history program, from its primal solution: x_t_i and p_t_i by name."""
+    """The mechanism of a full-history program, from its primal solution: x_i_t and p_i_t by name."""
     counts: list[int] = []
     rows: dict[str, list[Table]] = {"x": [], "p": []}
     for t, buyers in enumerate(periods, 1):
         counts.append(math.prod(len(prior) for prior in buyers))
         for name, tables in rows.items():
-            each = [np.asarray(primal[f"{name}_{t}_{i}"]).reshape(counts) for i in range(1, len(buyers) + 1)]
+            each = [np.asarray(primal[f"{name}_{i}_{t}"]).reshape(counts) for i in range(1, len(buyers) + 1)]
             tables.append(np.stack(each))
     return Tables(periods, rows["x"], rows["p"])
 

@@ -88,8 +88,8 @@ class Histories:
         self.counts = counts(model)
         k, T = model.buyers, model.horizon
         named = [(t, i) for t in range(T) for i in range(k)]
-        self.x = {(t, i): cp.Variable(self.counts[t + 1], name=f"x_{t + 1}_{i + 1}") for t, i in named}
-        self.p = {(t, i): cp.Variable(self.counts[t + 1], name=f"p_{t + 1}_{i + 1}") for t, i in named}
+        self.x = {(t, i): cp.Variable(self.counts[t + 1], name=f"x_{i + 1}_{t + 1}") for t, i in named}
+        self.p = {(t, i): cp.Variable(self.counts[t + 1], name=f"p_{i + 1}_{t + 1}") for t, i in named}
         self.types = [profiles(model, t) for t in range(T)]
         self.chance = [np.ones(1)]
         for t in range(T):

@@ -31,7 +31,7 @@ from mechopt.models.myerson_auction import MyersonAuction
 from mechopt.models.outcome import Bounds, ClosedForm, Labelled, Options, Outcome
 from mechopt.solvers.highs import solve as highs
 from mechopt.solvers.program import Residuals, Statistics, Status
-from mechopt.solvers.rational import above, below, text
+from mechopt.solvers.rational import above, below, nearest, rational, text
 
 METHODS = ("bank-account", "history")
 GAP = 1e-4  # width of the bracket by default, relative to all welfare
@@ -61,11 +61,11 @@ def solve(model: DynamicAuction, options: Options) -> Outcome:
 
 def mechanism(model: DynamicAuction, arrays: Mapping[str, Labelled]) -> BankAccount:
     """The mechanism of a result: an object that steps through the periods, one bid per buyer at a time."""
-    if "promise_1" in arrays:
-        return BankAccount(policy_of(model.periods, arrays))
+    if "x_1_1" in arrays:
+        return of_account_program(model.periods, {name: found.values for name, found in arrays.items()}, exact=True)
     if "balances_1" in arrays:
         return of_points(model.periods, arrays)
-    return of_account_program(model.periods, {name: found.values for name, found in arrays.items()})
+    return BankAccount(policy_of(model.periods, arrays))
 
 
 def static_revenue(model: DynamicAuction) -> Fraction:
@@ -96,12 +96,12 @@ def _single(model: DynamicAuction, options: Options) -> Outcome:
     priors = [period[0] for period in model.periods]
     found = sweep(priors, 0.98 * gap, limit, options.progress)
     bits, fine = precision(scale_of(model), gap)
-    part = certify(priors, found.brackets, bits, fine)
+    part, worth = certify(priors, found.brackets, bits, fine)
     part["distributions"] = listed(model)
     bounds = _bounds(model, part, check_single.check_single, (found.lower, found.upper), options)
     status = Status.OPTIMAL if bounds.width <= gap * (1 + 1e-6) + SLIP * scale_of(model) else Status.USER_LIMIT
-    arrays = single_arrays(model, part)
-    value = float(Fraction(part["lower"]))
+    arrays = single_arrays(model, part, worth)
+    value = nearest(rational(part["lower"]))
     quantities = _quantities(model, value) | {
         "xi": [[float(x) for x in row] for row in policy_of(model.periods, arrays).xi],
         "points": [len(stage["U"]) for stage in part["stages"]],
@@ -125,7 +125,7 @@ def _history(model: DynamicAuction, options: Options) -> Outcome:
     part["distributions"] = listed(model)
     ends = (accounts.value, accounts.value)
     bounds = _bounds(model, part, check_history.check_history, ends, options)
-    arrays = history_arrays(model, accounts)
+    arrays = history_arrays(model, accounts, part)
     xi = [[_short(accounts.primal[f"xi_{i + 1}_{t + 1}"]) for i in range(model.buyers)] for t in range(model.horizon)]
     notes = [*model.dropped()]
     if model.buyers > 1:
@@ -133,7 +133,7 @@ def _history(model: DynamicAuction, options: Options) -> Outcome:
     else:
         priors = [period[0] for period in model.periods]
         swept = certify(priors, sweep(priors, CLOSE * scale_of(model)).brackets, *precision(1.0, 0.0))
-        arrays |= single_arrays(model, swept)
+        arrays |= single_arrays(model, *swept)
     return Outcome(
         found.status, found.value, bounds, _closed_form(model), _quantities(model, found.value) | {"xi": xi}, arrays,
         found.statistics, found.residuals, "history", {"finite": part} if options.certificate else None, None,
@@ -189,10 +189,10 @@ def _notes(model: DynamicAuction, found: Sweep) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def single_arrays(model: DynamicAuction, part: Mapping[str, Any]) -> dict[str, Labelled]:
-    """Points and tangents of every period: promise U, worth w, lottery over prices; slope and intercept, money."""
+def single_arrays(model: DynamicAuction, part: Mapping[str, Any], worth: list[list[float]]) -> dict[str, Labelled]:
+    """Points and tangents of every period: promise U, worth w, lottery over prices; slope and intercept; first xi."""
     money, chance = 0.5 ** part["fine"], 0.5 ** part["bits"]
-    found: dict[str, Labelled] = {}
+    found = {"start": Labelled(np.array([part["start"] * money]), ("buyer",), {}, "mechanism")}
     for t, (stage, period) in enumerate(zip(part["stages"], model.periods, strict=True), 1):
         prices = np.zeros((len(stage["U"]), len(period[0])))
         for row, pairs in zip(prices, stage["prices"], strict=True):
@@ -200,7 +200,7 @@ def single_arrays(model: DynamicAuction, part: Mapping[str, Any]) -> dict[str, L
                 row[m] = x * chance
         point, line, price = f"point_{t}", f"tangent_{t}", f"price_{t}"
         found[f"promise_{t}"] = Labelled(np.array(stage["U"]) * money, (point,), {}, "mechanism")
-        found[f"worth_{t}"] = Labelled(np.array(stage["w"]) * money, (point,), {}, "bound")
+        found[f"worth_{t}"] = Labelled(np.array(worth[t - 1]), (point,), {}, "bound")
         found[f"prices_{t}"] = Labelled(prices, (point, price), {price: period[0].v}, "mechanism")
         found[f"slope_{t}"] = Labelled(np.array(stage["slope"]) * chance, (line,), {}, "dual")
         found[f"intercept_{t}"] = Labelled(np.array(stage["intercept"]) * money, (line,), {}, "bound")

@@ -3,18 +3,21 @@
 Any values v bracket the optimum: by their largest excess of T v over v from above, and with a policy from below. The
 checker needs them for every profile of initial types, for the weights after a false report of t = 0 (the repaired
 rents), and for the worths themselves (what agents get). One agent with uniform signals needs them at the ends of every
-stretch of signals instead: W0 is convex, so chords bound it from above and one policy's line from below.
+stretch of signals instead: W0 is convex, so chords bound it from above and one policy's line from below. Two such
+agents need them at the corners and centroids of polygons of weights (models/pivot/cells.py).
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from mechopt.models.outcome import Array
+from mechopt.models.pivot.cells import GRID, Node, Partition, centroid, rounded
 from mechopt.models.pivot.environment import Environment
 from mechopt.models.pivot.rent import Rents
 from mechopt.models.pivot.welfare import Market
@@ -22,19 +25,29 @@ from mechopt.solvers.decision import evaluate
 
 BITS = 48  # values are listed as whole multiples of 2^-BITS, scaled to the size of money
 MOST_NUMBERS = 400_000  # listed values up to which a certificate is made
-MOST_EFFORT = 4_000_000  # multiplications its checker makes
+MOST_EFFORT = 20_000_000  # multiplications its checker makes
 
 Weights = tuple[Fraction, ...]
 
 
-def certificate(market: Market, rents: Rents) -> dict[str, Any] | None:
-    """The certificate's part, or None where exact arithmetic cannot follow or would take too long."""
+def certificate(market: Market, rents: Rents, cut: Partition | None = None) -> dict[str, Any] | None:
+    """The certificate's part, or None where exact arithmetic cannot follow or would take too long.
+
+    Raises OutOfTime after the market's deadline.
+    """
     env = market.env
     if any(one.worth.power != 1 or one.initial.written.get("family", "uniform") != "uniform" for one in env.agents):
         return None
     if not any(env.continuous):
         return _types(market)
+    if cut is not None:
+        return _cells(market, cut)
     return _stretches(market, rents) if env.n == 1 else None
+
+
+def affordable(env: Environment) -> int:
+    """How many lists of values a certificate may hold."""
+    return int(min(MOST_EFFORT // effort(env), MOST_NUMBERS // env.joint_states))
 
 
 class _Listed:
@@ -67,13 +80,21 @@ def whole(values: Array) -> list[list[int]]:
     return [[round(x * 2**BITS) for x in row] for row in values.tolist()]
 
 
-def _effort(env: Environment, sets: int) -> int:
-    return sets * env.A * env.joint_states * (1 + max(env.shape)) * env.n
+def effort(env: Environment) -> int:
+    """About how many multiplications it takes to check one list of values."""
+    total = 0.0
+    for a, h in zip(*np.nonzero(env.feasible), strict=True):
+        row = 2.0
+        for one in env.data:
+            kernel = one.kernel[a, min(h, one.kernel.shape[1] - 1)]
+            row += np.count_nonzero(kernel) / one.size
+        total += row
+    return int(total * math.prod(env.shape) * (env.horizon or 1))
 
 
-def additive_subsets(env: Environment, base: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Every set of agents that may take part: the multiplicative ones of `base`, and any of its additive ones."""
-    loose = [i for i in base if env.data[i].additive]
+def subsets(market: Market, base: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Every set of agents that may take part: those of `base`, with or without any who could do harm."""
+    loose = [i for i in base if i in market.droppable]
     return [tuple(i for i in base if i not in out)
             for count in range(len(loose) + 1) for out in itertools.combinations(loose, count)]  # fmt: skip
 
@@ -83,8 +104,7 @@ def _types(market: Market) -> dict[str, Any] | None:
     phis = [one.signal.exact_virtual_worths for one in env.data]
     worths = [one.signal.exact_worths for one in env.data]
     count = int(np.prod([len(row) for row in phis], dtype=float))
-    sets = count * (1 + env.n) * 2 ** sum(one.additive for one in env.data)
-    if _effort(env, sets) > MOST_EFFORT or sets * env.joint_states > MOST_NUMBERS:
+    if count * (1 + env.n + 2 ** len(market.droppable)) > affordable(env):
         return None
     listed = _Listed(market)
     listed.add(tuple(row[0] for row in phis), (), used=True)
@@ -92,7 +112,7 @@ def _types(market: Market) -> dict[str, Any] | None:
     for k in itertools.product(*(range(len(row)) for row in phis)):
         phi = tuple(row[j] for row, j in zip(phis, k, strict=True))
         base = tuple(i for i, w in enumerate(phi) if env.data[i].additive or w > 0)
-        for included in additive_subsets(env, base):
+        for included in subsets(market, base):
             listed.add(phi, included)
         best = market.best(tuple(map(float, phi)))
         listed.add(phi, best.included, used=True)
@@ -112,7 +132,7 @@ def _stretches(market: Market, rents: Rents) -> dict[str, Any] | None:
     env = market.env
     signal = env.data[0].signal
     cuts = rents.cuts(0, [signal.initial.high])
-    if _effort(env, 3 * len(cuts)) > MOST_EFFORT:
+    if 3 * len(cuts) > affordable(env):
         return None
     listed = _Listed(market)
     listed.add((Fraction(0),), (), used=True)
@@ -139,3 +159,32 @@ def virtual_worth(env: Environment, s: Fraction) -> Fraction:
     worth = env.data[0].signal.worth
     high = Fraction(str(env.agents[0].initial.written["support"][1]))
     return worth.exactly(s) - (high - s) * worth.scale
+
+
+def _cells(market: Market, cut: Partition) -> dict[str, Any] | None:
+    """The tree of cells, values at corners for who may take part there, and a policy for every cell."""
+    env = market.env
+    cells = cut.root.leaves()
+    corners = dict.fromkeys(rounded(point, True) for cell in cells for point in cell.corners)
+    if len(cells) + len(corners) * 2 ** len(market.droppable) > affordable(env):
+        return None
+    listed = _Listed(market)
+    for point in corners:
+        for included in subsets(market, tuple(i for i in range(2) if env.data[i].additive or point[i] > 0)):
+            listed.add(point, included)
+    nodes: list[dict[str, Any]] = []
+
+    def write(node: Node) -> int:
+        place = len(nodes)
+        nodes.append({})
+        if node.line is not None and node.sides is not None:
+            nodes[place] = {"cut": [str(x) for x in node.line], "sides": [write(side) for side in node.sides]}
+        else:
+            middle = rounded(centroid(node.cell.corners), False)
+            included = market.best((float(middle[0]), float(middle[1]))).included
+            listed.add(middle, included, used=True)
+            nodes[place] = {"included": list(included)}
+        return place
+
+    write(cut.root)
+    return {"bits": BITS, "grid": GRID, "optima": list(listed.entries.values()), "cells": nodes}

@@ -51,6 +51,15 @@ class Party:
     support: tuple[Fraction, Fraction] | None
 
     @cached_property
+    def moves(self) -> list[list[list[list[tuple[int, int]]] | None]]:
+        """By action and public state, the entries of every row of the kernel that are not 0; None where it stays."""
+        made = []
+        for tables in self.kernel:
+            rows = [[[(j, int(p)) for j, p in enumerate(row) if p] for row in table] for table in tables]
+            made.append([None if all(row == [(k, self.scale)] for k, row in enumerate(one)) else one for one in rows])
+        return made
+
+    @cached_property
     def A(self) -> list[Fraction]:
         """Worths of the types."""
         return [self.offset + self.slope * x for x in self.x]
@@ -127,25 +136,56 @@ class Instance:
             raise ValueError("worth")
         return Party(mu, kernel, scale, C, D, additive, offset, slope, x, f, support)
 
+    @cached_property
+    def harmless(self) -> frozenset[int]:
+        """Agents beside every action of whom there is one that differs only in giving them nothing, for no more."""
+        pairs = [(a, h) for a in range(len(self.next)) for h in range(self.H) if self.feasible[a, h]]
+        return frozenset(
+            i for i in range(self.n)
+            if all(any(self.feasible[b, h] and self._spares(i, a, b, h) for b in range(len(self.next)))
+                   for a, h in pairs)
+        )  # fmt: skip
+
+    def _spares(self, agent: int, a: int, b: int, h: int) -> bool:
+        """Whether action b does what a does, for no more, except that the agent gets nothing."""
+        at = min(h, self.cost.shape[1] - 1)
+        if self.next[a, h] != self.next[b, h] or self.cost[b, at] > self.cost[a, at]:
+            return False
+        for i, one in enumerate(self.agents):
+            tables = [(table, min(h, table.shape[1] - 1)) for table in (one.kernel, one.C, one.D)]
+            if i == agent:
+                if any(np.any(table[b, k] != 0) for table, k in tables[1:]):
+                    return False
+            elif any(np.any(table[a, k] != table[b, k]) for table, k in tables):
+                return False
+        return True
+
     def flow(self, weights: Sequence[Fraction], included: Sequence[int], a: int, h: int) -> tuple[Any, int]:
         """The flow of an action over the states of those taking part, whole over a common denominator."""
-        total: Any = np.array(-self.cost[a, min(h, self.cost.shape[1] - 1)], dtype=object)
-        for place, i in enumerate(included):
-            one = self.agents[i]
-            C, D = (table[a, min(h, table.shape[1] - 1)] for table in (one.C, one.D))
+        common = -self.cost[a, min(h, self.cost.shape[1] - 1)]
+        parts = [np.array([common], dtype=object)]
+        for i in included:
+            C, D = (table[a, min(h, table.shape[1] - 1)] for table in (self.agents[i].C, self.agents[i].D))
+            parts.append(weights[i] * C + D)
+        scale = math.lcm(*(x.denominator for part in parts for x in part))
+        wholes = [np.array([x.numerator * (scale // x.denominator) for x in part], dtype=object) for part in parts]
+        total: Any = np.array(wholes[0][0], dtype=object)
+        for place, part in enumerate(wholes[1:]):
             ends = [1] * len(included)
-            ends[place] = len(one.mu)
-            total = total + (weights[i] * C + D).reshape(ends)
-        return _whole(np.asarray(total, dtype=object))
+            ends[place] = len(part)
+            total = total + part.reshape(ends)
+        return total, scale
 
     def future(self, included: Sequence[int], after: Any, a: int, h: int) -> tuple[Any, int]:
         """E of listed values of the next state, times the scale returned."""
         scale = 1
         for place, i in enumerate(included):
             one = self.agents[i]
-            kernel = one.kernel[a, min(h, one.kernel.shape[1] - 1)]
-            if not (kernel == one.scale * np.eye(len(kernel), dtype=int)).all():
-                after = np.moveaxis(np.tensordot(kernel, after, axes=(1, place)), 0, place)
+            moves = one.moves[a][min(h, one.kernel.shape[1] - 1)]
+            if moves is not None:
+                front = np.moveaxis(after, place, 0)
+                rows = [sum((p * front[j] for j, p in row[1:]), row[0][1] * front[row[0][0]]) for row in moves]
+                after = np.moveaxis(np.array(rows, dtype=object).reshape(front.shape), 0, place)
                 scale *= one.scale
         return after, scale
 

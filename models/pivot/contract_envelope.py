@@ -16,7 +16,8 @@ import flint
 import numpy as np
 
 from mechopt.models.pivot.environment import Environment
-from mechopt.models.pivot.welfare import Market, pieces
+from mechopt.models.pivot.pieces import pieces
+from mechopt.models.pivot.welfare import Market
 from mechopt.solvers.rational import rational
 
 MOST_STATES = 150  # up to which policies are evaluated in fractions

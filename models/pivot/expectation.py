@@ -27,10 +27,13 @@ from mechopt.models.outcome import Array
 from mechopt.models.pivot.environment import Environment
 from mechopt.models.pivot.rent import Rents
 from mechopt.models.pivot.welfare import Market, Optimum
+from mechopt.solvers.decision import OutOfTime
 
+Progress = Callable[[str], None]
 NODE = math.sqrt(0.2)  # of Lobatto's rule of four points on [-1, 1], exact for polynomials of degree 5
 FINE, FINE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 PANELS = 24  # an interval is cut at least so often: one rule alone may miss a kink near an end
+LEAST = 8 * PANELS + 1  # signals at which the integrand is needed at least
 MOST_PROFILES = 200_000
 TOLERANCE = 1e-9  # of an integral over a second continuum, relative to the largest value met
 
@@ -39,7 +42,8 @@ TOLERANCE = 1e-9  # of an integral over a second continuum, relative to the larg
 class Expected:
     """Expectations over initial signals, money: the bound, what each agent pays in all and keeps, costs, slots used.
 
-    `payments`, `utilities`, `repaired`: (n,). `error`: the quadrature's own estimate for the bound.
+    `payments`, `utilities`, `repaired`: (n,). `error`: the quadrature's own estimate for the bound. `late`: whether
+    time was up; what the signals not reached by then bring, of the probability `missing` for the bound, is left out.
     """
 
     bound: float
@@ -48,6 +52,8 @@ class Expected:
     repaired: Array
     cost: float
     error: float
+    late: bool = False
+    missing: float = 0.0
 
     @property
     def profit(self) -> float:
@@ -79,30 +85,46 @@ def profiles_of(env: Environment) -> int:
     return found
 
 
-def expectations(
-    market: Market,
-    rents: Rents,
-    progress: Callable[[str], None] = lambda message: None,
-    deadline: float | None = None,
-) -> Expected:
+def extremes(market: Market) -> tuple[float, float]:
+    """W0 of nobody taking part, which any mechanism can earn, and a bound that no profit exceeds, at a glance.
+
+    The bound adds up, in every period, the best single action and states for the highest worths.
+    """
+    env = market.env
+    best = np.full((env.A, env.H), 0.0)
+    for one in env.data:
+        worth = max(float(one.signal.worth(one.signal.initial.high)), 0.0)
+        best = best + np.maximum((worth * one.scaled).max(axis=2) + np.maximum(one.apart, 0.0).max(axis=2), 0.0)
+    flow = float((best - env.costs)[env.feasible].max())
+    periods = (1 - env.delta**env.horizon if env.horizon else 1.0) * env.delta / (1 - env.delta)
+    nobody = Market(env).optimum((0.0,) * env.n, ()).value
+    return nobody, max(nobody, flow * periods)
+
+
+def expectations(market: Market, rents: Rents, progress: Progress = lambda message: None) -> Expected:
     """The bound, payments, utilities and costs. Raises InputError for more than two continua.
 
-    After `deadline`, by time.monotonic, integrals are refined no further.
+    What is not reached by the market's deadline is left out.
     """
     env = market.env
     require_countable(env)
     rows = []
     for agent in range(env.n):
         progress(f"expectations over the initial signals of agent {agent + 1} of {env.n}")
-        rows.append(_over_others(env, agent, functools.partial(_inner, market, rents, agent), deadline))
-    table = np.array([row for row, _ in rows])  # (n, 5): bound, cost, payment, utility, repaired utility
-    return Expected(float(table[0, 0]), table[:, 2], table[:, 3], table[:, 4], float(table[0, 1]), rows[0][1])
+        inner = functools.partial(_inner, market, rents, agent)
+        rows.append(_over_others(env, agent, inner, progress))
+    table = np.array([row for row, _, _ in rows])  # (n, 5): bound, cost, payment, utility, repaired utility
+    _, error, missing = rows[0]
+    late = any(left for _, _, left in rows)
+    return Expected(
+        float(table[0, 0]), table[:, 2], table[:, 3], table[:, 4], float(table[0, 1]), error, late, missing
+    )  # fmt: skip
 
 
 def _over_others(
-    env: Environment, agent: int, inner: Callable[[list[float]], Array], deadline: float | None
-) -> tuple[Array, float]:
-    """The expectation of `inner` over the reports of all agents but one, with the quadrature's error estimate."""
+    env: Environment, agent: int, inner: Callable[[list[float]], Array], progress: Progress
+) -> tuple[Array, float, float]:
+    """E of `inner` over all other agents' reports, the quadrature's error estimate, and the probability left out."""
     lists: list[list[tuple[float, float]]] = []
     second = None
     for j, one in enumerate(env.data):
@@ -118,23 +140,27 @@ def _over_others(
     for profile in itertools.product(*lists):
         reports = [s for s, _ in profile]
         chance = float(np.prod([p for _, p in profile]))
-        if deadline is not None and time.monotonic() > deadline:  # what is left is at most what the best types bring
-            top = float(np.abs(inner([one.signal.initial.high for one in env.data])).max())
-            return total, error + max(left, 0.0) * top
+        try:
+            found, miss = (inner(reports), 0.0) if second is None else _second(env, second, reports, inner, progress)
+        except OutOfTime:
+            return total, error, left
         left -= chance
-        if second is None:
-            total += chance * inner(reports)
-            continue
-        law, at = env.data[second].signal.initial, second
-
-        def density(s: float, reports: list[float] = reports, law=law, at=at) -> Array:  # type: ignore[no-untyped-def]
-            weight = float(law.pdf(s))
-            return (weight if math.isfinite(weight) else 0.0) * inner([*reports[:at], s, *reports[at + 1 :]])
-
-        found, miss = adaptive(density, law.low, law.high, deadline)
         total += chance * found
         error += chance * miss
-    return total, error
+    return total, error, 0.0
+
+
+def _second(
+    env: Environment, at: int, reports: list[float], inner: Callable[[list[float]], Array], progress: Progress
+) -> tuple[Array, float]:
+    """The expectation of `inner` over the continuum of another agent's signals, and an estimate of its error."""
+    law = env.data[at].signal.initial
+
+    def density(s: float) -> Array:
+        weight = float(law.pdf(s))
+        return (weight if math.isfinite(weight) else 0.0) * inner([*reports[:at], s, *reports[at + 1 :]])
+
+    return adaptive(density, law.low, law.high, progress)
 
 
 def _inner(market: Market, rents: Rents, agent: int, reports: list[float]) -> Array:
@@ -183,7 +209,7 @@ def _types(market: Market, rents: Rents, agent: int, reports: list[float]) -> It
 
 
 def adaptive(
-    function: Callable[[float], Array], low: float, high: float, deadline: float | None = None
+    function: Callable[[float], Array], low: float, high: float, progress: Progress = lambda message: None
 ) -> tuple[Array, float]:
     """The integral of a vector-valued function with kinks, by halving, and an estimate of its error.
 
@@ -193,10 +219,17 @@ def adaptive(
     >>> assert abs(found[0] - (0.3**3 + (1 - 0.3**3) / 3)) < 1e-10
     """
     known: dict[float, Array] = {}
+    began = told = time.monotonic()
 
     def at(s: float) -> Array:
+        nonlocal told
         if s not in known:
             known[s] = function(s)
+            if time.monotonic() - told > 2:
+                told = time.monotonic()
+                pace = (told - began) / len(known)
+                least = f", at least {LEAST} of them, {pace * LEAST:.0f} s" if len(known) < LEAST else ""
+                progress(f"integral over a second continuum: {len(known):,} signals, {pace:.2g} s each{least}")
         return known[s]
 
     def rule(a: float, b: float) -> Array:
@@ -214,9 +247,8 @@ def adaptive(
         middle = (a + b) / 2
         parts = rule(a, middle), rule(middle, b)
         miss = float(np.abs(parts[0] + parts[1] - coarse).max())
-        late = deadline is not None and time.monotonic() > deadline
         close = miss <= TOLERANCE * scale * max((b - a) / (high - low), 1e-3)
-        if close or late or b - a < 1e-9 * (high - low):
+        if close or b - a < 1e-9 * (high - low):
             total, error = total + parts[0] + parts[1], error + miss
         else:
             stack += [(a, middle, parts[0]), (middle, b, parts[1])]

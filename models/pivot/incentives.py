@@ -165,6 +165,7 @@ def audit(
             joining = _lower(joining, float(sub.utilities[i]), f"agent {i + 1}, reports {reports}")
             for truth in _truths(signals, reports, i, others_lied):
                 cases += 1
+                mechanism.market.require_time()
                 told = f"agent {i + 1} with signal {truth[i]:g}, reports {reports} at t = 0"
                 gained = 0.0
                 if i in sub.included:

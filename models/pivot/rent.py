@@ -19,7 +19,8 @@ import numpy as np
 
 from mechopt.models.outcome import Array
 from mechopt.models.pivot.initial import Signal
-from mechopt.models.pivot.welfare import Market, Optimum, pieces
+from mechopt.models.pivot.pieces import pieces
+from mechopt.models.pivot.welfare import Market, Optimum
 
 
 @dataclass(frozen=True)

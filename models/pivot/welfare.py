@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +35,7 @@ from mechopt.solvers.decision import (
     action_values,
     factorise,
     occupation,
+    require_time,
     solve,
 )
 from mechopt.solvers.memory import available, human
@@ -79,14 +79,14 @@ class Welfare:
             total += w * C
         return total
 
-    def solve(self, weights: Array) -> tuple[Solved, Known]:
-        """Optimal values and policy under weights, and the policy's line.
+    def solve(self, weights: Array, deadline: float | None = None) -> tuple[Solved, Known]:
+        """Optimal values and policy under weights, and the policy's line. Raises OutOfTime after the deadline.
 
         A known policy's values are linear in the weights: whether the best known one is optimal takes no factorisation.
         """
         reward = self.reward(weights)
         if self.dynamics.horizon is not None:
-            solved = solve(self.dynamics, reward)
+            solved = solve(self.dynamics, reward, deadline=deadline)
             return solved, self._learn(solved.policy)
         known = max(self._pool, key=lambda one: float(one.Q @ weights) + one.rest, default=None)
         if known is not None:
@@ -95,7 +95,7 @@ class Welfare:
             here = found[known.policy[0], np.arange(self.dynamics.states)]
             if not (found.max(axis=0) > here + STRICT * (1 + np.abs(values).max())).any():
                 return Solved(values[None], known.policy, 0), known
-        solved = solve(self.dynamics, reward, None if known is None else known.policy)
+        solved = solve(self.dynamics, reward, None if known is None else known.policy, deadline)
         return solved, self._learn(solved.policy)
 
     def _learn(self, policy: Indices) -> Known:
@@ -167,17 +167,23 @@ class Optimum:
 class Market:
     """An environment with every weighted optimum computed so far.
 
+    After `deadline`, by time.monotonic, optima that are not known yet raise OutOfTime.
+
     >>> env = Environment(discount="1/2", actions=["wait", "serve"], agents=[{
     ...     "states": 1, "kernels": [[1]], "value": {"serve": [1]}}], cost={"serve": "1/4"})
     >>> assert abs(Market(env).best((1.0,)).value - 0.75) < 1e-15 and Market(env).best((-1.0,)).included == ()
     """
 
-    def __init__(self, env: Environment) -> None:
-        self.env = env
+    def __init__(self, env: Environment, deadline: float | None = None) -> None:
+        self.env, self.deadline = env, deadline
         self._welfare: dict[tuple[int, ...], Welfare] = {}
         self._known: dict[tuple[tuple[float, ...], tuple[int, ...]], Optimum] = {}
         self._best: dict[tuple[float, ...], Optimum] = {}
         self.solves = 0
+
+    def require_time(self) -> None:
+        """Raise OutOfTime after the deadline."""
+        require_time(self.deadline)
 
     def welfare(self, included: tuple[int, ...]) -> Welfare:
         """The decision process of a set of agents."""
@@ -237,9 +243,10 @@ class Market:
         """The optimum with a given set of agents taking part. Weights of the others do not matter."""
         key = (tuple(w if i in included else 0.0 for i, w in enumerate(weights)), included)
         if key not in self._known:
+            self.require_time()
             self.solves += 1
             welfare = self.welfare(included)
-            found, known = welfare.solve(np.array([weights[i] for i in included]))
+            found, known = welfare.solve(np.array([weights[i] for i in included]), self.deadline)
             Q, D = np.zeros(self.env.n), np.zeros(self.env.n)
             Q[list(included)], D[list(included)] = known.Q, known.D
             value = welfare.dynamics.discount * float(welfare.start @ found.values[0])
@@ -257,72 +264,3 @@ class Market:
         T = found.shape[0]
         wide = np.broadcast_to(found.reshape(T, self.env.H, *ends), (T, self.env.H, *sizes))
         return wide.reshape(T, self.env.H * math.prod(sizes))
-
-
-@dataclass(frozen=True)
-class Piece:
-    """An interval of one agent's weight on which one policy is optimal."""
-
-    low: float
-    high: float
-    optimum: Optimum
-
-
-def pieces(market: Market, weights: tuple[float, ...], agent: int, low: float, high: float) -> list[Piece]:
-    """W0 as a function of one agent's weight on [low, high], the others' fixed: its linear pieces, left to right.
-
-    Two lines that meet where the optimum lies on them leave no room for a third (W0 is convex), so each piece costs two
-    solutions. Breakpoints are exact up to rounding.
-
-    >>> env = Environment(discount="1/2", actions=["wait", "serve"], agents=[{
-    ...     "states": 2, "kernels": [["1/2", "1/2"]] * 2, "value": {"serve": [1, 4]}}], cost={"serve": 1})
-    >>> found = pieces(Market(env), (0.0,), 0, 0.0, 2.0)
-    >>> assert [round(p.high, 12) for p in found] == [0.25, 1.0, 2.0] and found[0].optimum.Q[0] == 0
-    """
-
-    def at(w: float) -> Optimum:
-        return market.best((*weights[:agent], w, *weights[agent + 1 :]))
-
-    if not low < high:
-        return [Piece(low, high, at(high))]
-    found = _between(at, agent, low, at(low), high, at(high), 0)
-    merged = [found[0]]
-    for piece in found[1:]:
-        last = merged[-1]
-        if _same(last.optimum, piece.optimum, agent):
-            merged[-1] = Piece(last.low, piece.high, last.optimum)
-        else:
-            merged.append(piece)
-    return merged
-
-
-def _same(first: Optimum, second: Optimum, agent: int) -> bool:
-    """Whether two optima lie on one line."""
-    size = 1 + abs(first.value) + abs(second.value)
-    gap = abs(first.at(agent, second.weights[agent]) - second.value) + abs(
-        second.at(agent, first.weights[agent]) - first.value
-    )
-    slopes = abs(float(first.Q[agent] - second.Q[agent]))
-    return gap <= TIE * size and slopes <= 1e-11 * (1 + abs(float(first.Q[agent])))
-
-
-def _between(
-    at: Callable[[float], Optimum], agent: int, low: float, left: Optimum, high: float, right: Optimum, depth: int
-) -> list[Piece]:
-    """Pieces of [low, high], given an optimum that holds at each end."""
-    rise = float(right.Q[agent] - left.Q[agent])
-    if _same(left, right, agent) or depth > 200:
-        return [Piece(low, high, left)]
-    anchor, size = left.weights[agent], 1 + abs(left.value) + abs(right.value)
-    if rise <= 1e-14 * (1 + abs(float(left.Q[agent]))):
-        return [Piece(low, high, right)]
-    cross = anchor + (left.value - right.at(agent, anchor)) / rise
-    if not low < cross < high:  # a kink within rounding of an end: one of the lines rules the whole interval
-        return [Piece(low, high, right if cross <= low else left)]
-    middle = at(cross)
-    if middle.value <= left.at(agent, cross) + TIE * size:
-        return [Piece(low, cross, left), Piece(cross, high, right)]
-    return [
-        *_between(at, agent, low, left, cross, middle, depth + 1),
-        *_between(at, agent, cross, middle, high, right, depth + 1),
-    ]

@@ -13,7 +13,8 @@ from mechopt.models.pivot.environment import Environment
 from mechopt.models.pivot.expectation import expectations
 from mechopt.models.pivot.initial import Initial, Signal, Worth
 from mechopt.models.pivot.mechanism import VirtualPivotMechanism
-from mechopt.models.pivot.welfare import Market, pieces
+from mechopt.models.pivot.pieces import pieces
+from mechopt.models.pivot.welfare import Market
 from mechopt.solvers.highs import solve as highs
 
 ITEMS = {"0": 1.35, "1/10": 0.9555, "3/10": 0.46575, "1/2": 0.18375, "7/10": 0.06075}
