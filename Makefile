@@ -8,7 +8,7 @@ READY := .venv/.ready
 RESULT := demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check bench book browser wheel-test lock clean python
+.PHONY: help demo test test-long check bench book browser theorems wheel-test lock clean python
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -53,6 +53,9 @@ browser:  ## install Debian's chromium and its driver where they are missing and
 book: $(READY)  ## build the manual as a web site in build/book; a warning is an error
 	@echo "== building the book"
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/book
+
+theorems: $(READY)  ## write docs/theorems.md anew from tests/reference/results.toml
+	@$(BIN)/python tests/reference/test_theorems.py --write
 
 wheel-test: $(READY)  ## build sdist and wheel, look inside, test the wheel installed alone
 	@$(BIN)/python tests/packaging/wheel.py $(ARGS)
