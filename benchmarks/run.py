@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -153,12 +154,14 @@ def main() -> None:
         if chosen.names and item.name not in chosen.names:
             continue
         print(f"== {item.title}", flush=True)
+        began = time.perf_counter()
         rows = item.run(chosen.smoke)
         measured.append((item, rows))
         for row in rows:
             print(f"  {row.what:<50} {row.shown():<20} {row.target:<10} {row.verdict()}".rstrip(), flush=True)
             if row.phases:
                 print("    " + ", ".join(f"{k} {_number(v)}" for k, v in row.phases.items()), flush=True)
+        print(f"  -- {item.name}: {time.perf_counter() - began:.1f} s", flush=True)
     folder = chosen.output or (None if chosen.smoke or chosen.names else HERE)
     if folder is None:
         return

@@ -21,6 +21,8 @@ def picture(result: Result, kind: str | None = None) -> Figure:
     """Fees against prices, W0 with its cuts, and utilities by signal. Raises InputError for another kind."""
     if kind not in (None, "mechanism"):
         raise fail("--kind", "mechanism", kind)
+    if "profit" not in result.quantities:
+        raise fail("time_limit", "a solved contract", "one that was stopped before it was known", "solve it for longer")
     menu = result.mechanism
     name = result.document["name"] or "optimal-contract"
     title = f"{name}: profit {result.quantities['profit']:.6g}, bound {result.quantities['upper_bound_profit']:.6g}"

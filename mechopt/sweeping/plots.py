@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COLOURS = (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7")  # Okabe and Ito (2008)
 MARKS = ("o", "s", "^", "D", "v", "P")  # so that lines are told apart without colours too
 MOST_LINES = len(COLOURS)
+MOST_INSIDE = 4  # entries of a legend that fit into the axes
 FEW = 8  # values of an axis up to which each has its tick
 Line = tuple[str, "pandas.DataFrame"]
 
@@ -85,8 +86,11 @@ def _title(done: pandas.DataFrame) -> str:
 
 
 def _legend(axis: Any) -> None:
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize=7.5, frameon=False)
+    """A legend inside, or beside the axes where it would lie on the lines."""
+    entries = len(axis.get_legend_handles_labels()[0])
+    beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if entries > MOST_INSIDE else {}
+    if entries:
+        axis.legend(fontsize=7.5, frameon=False, **beside)
 
 
 def value(done: pandas.DataFrame, axes: list[str]) -> Figure:
@@ -98,20 +102,22 @@ def value(done: pandas.DataFrame, axes: list[str]) -> Figure:
     for (label, part), colour, mark in zip(lines, COLOURS, MARKS, strict=False):
         at = part[x].to_numpy(dtype=float)
         low, high = (part[end].to_numpy(dtype=float) for end in ("lower", "upper"))
-        axis.fill_between(at, low, high, color=colour, alpha=0.25, linewidth=0, label=_bracket(label))
+        axis.fill_between(at, low, high, color=colour, alpha=0.25, linewidth=0, label=_once("bracket", colour))
         axis.plot(at, part["value"], color=colour, marker=mark, markersize=3.5, linewidth=1.2,
-                  label=f"{label}: finite optimum" if label else "finite optimum")  # fmt: skip
+                  label=label or "finite optimum")  # fmt: skip
         theory = part["closed_form"].to_numpy(dtype=float)
         if np.isfinite(theory).any():
             last = colour == COLOURS[len(lines) - 1]
             axis.plot(at, theory, color=GREY, linewidth=1.0, linestyle="--", label="theorem" if last else None)
-    dress(axis, f"optimum and proven bracket{remark}", x, "money")
+    heading = "optimum of the finite program and proven bracket" if len(lines) > 1 else "optimum and proven bracket"
+    dress(axis, heading + remark, x, "money")
     _legend(axis)
     return figure  # type: ignore[no-any-return]
 
 
-def _bracket(label: str) -> str:
-    return f"{label}: bracket" if label else "bracket"
+def _once(label: str, colour: str) -> str | None:
+    """The label for the first line only: what it says of all lines it says once."""
+    return label if colour == COLOURS[0] else None
 
 
 def convergence(done: pandas.DataFrame, axes: list[str]) -> Figure:
