@@ -25,7 +25,8 @@ from mechopt.solvers.decision import evaluate
 
 BITS = 48  # values are listed as whole multiples of 2^-BITS, scaled to the size of money
 MOST_NUMBERS = 400_000  # listed values up to which a certificate is made
-MOST_EFFORT = 20_000_000  # multiplications its checker makes
+MOST_EFFORT = 12_000_000  # microseconds its checker takes, about
+OVERHEAD = 250  # microseconds per period, action and public state, however few the states
 
 Weights = tuple[Fraction, ...]
 
@@ -81,15 +82,15 @@ def whole(values: Array) -> list[list[int]]:
 
 
 def effort(env: Environment) -> int:
-    """About how many multiplications it takes to check one list of values."""
+    """About how many microseconds it takes to check one list of values."""
     total = 0.0
     for a, h in zip(*np.nonzero(env.feasible), strict=True):
         row = 2.0
         for one in env.data:
             kernel = one.kernel[a, min(h, one.kernel.shape[1] - 1)]
             row += np.count_nonzero(kernel) / one.size
-        total += row
-    return int(total * math.prod(env.shape) * (env.horizon or 1))
+        total += OVERHEAD + row * math.prod(env.shape)
+    return int(total * (env.horizon or 1))
 
 
 def subsets(market: Market, base: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -173,18 +174,18 @@ def _cells(market: Market, cut: Partition) -> dict[str, Any] | None:
         for included in subsets(market, tuple(i for i in range(2) if env.data[i].additive or point[i] > 0)):
             listed.add(point, included)
     nodes: list[dict[str, Any]] = []
-
-    def write(node: Node) -> int:
+    todo: list[tuple[Node, int, int]] = [(cut.root, -1, 0)]  # with its parent, and on which side of it
+    while todo:
+        node, parent, side = todo.pop()
         place = len(nodes)
-        nodes.append({})
+        if parent >= 0:
+            nodes[parent]["sides"][side] = place
         if node.line is not None and node.sides is not None:
-            nodes[place] = {"cut": [str(x) for x in node.line], "sides": [write(side) for side in node.sides]}
+            nodes.append({"cut": [str(x) for x in node.line], "sides": [0, 0]})
+            todo += [(one, place, k) for k, one in enumerate(node.sides)]
         else:
             middle = rounded(centroid(node.cell.corners), False)
             included = market.best((float(middle[0]), float(middle[1]))).included
             listed.add(middle, included, used=True)
-            nodes[place] = {"included": list(included)}
-        return place
-
-    write(cut.root)
+            nodes.append({"included": list(included)})
     return {"bits": BITS, "grid": GRID, "optima": list(listed.entries.values()), "cells": nodes}

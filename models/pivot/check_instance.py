@@ -122,6 +122,8 @@ class Instance:
         B = _exact(one["value"])
         B = B if B.ndim == 3 else B[:, None]
         additive = one["separation"] == "additive"
+        if not additive and one["separation"] != "multiplicative":
+            raise ValueError("separation")
         C, D = B, np.full_like(B, Fraction(0))
         if additive:
             share = _exact(one["exposure"])

@@ -20,7 +20,8 @@ from mechopt.models.pivot import contract_check
 from mechopt.models.pivot.contract import OptimalContract
 from mechopt.models.pivot.contract_envelope import as_lists
 from mechopt.models.pivot.contract_menu import Contract, ContractMenu
-from mechopt.models.pivot.expectation import expectations
+from mechopt.models.pivot.expectation import expectations, extremes
+from mechopt.solvers.decision import OutOfTime
 from mechopt.solvers.highs import solve as highs
 from mechopt.solvers.program import Residuals, Statistics, Status
 from mechopt.solvers.rational import above, below, text
@@ -31,9 +32,27 @@ GAP = 1e-9  # of a menu's profit from the bound, relative, above which a note sa
 
 
 def solve(model: OptimalContract, options: Options) -> Outcome:
-    """Solve an instance and bracket it. Raises InputError for a method that does not fit the instance."""
-    method = _check_options(options)
-    started = time.monotonic()
+    """Solve an instance and bracket it. Raises InputError for a method that does not fit the instance.
+
+    After options.time_limit the bracket is what is known at a glance: no contract, and the best of every period.
+    """
+    method, started = _check_options(options), time.monotonic()
+    market = model.market
+    market.deadline = None if options.time_limit is None else started + options.time_limit
+    try:
+        return _solved(model, options, method, started)
+    except OutOfTime:
+        nobody, most = extremes(market)
+        slip, statistics = SLIP * (1 + abs(most)), Statistics(solve_seconds=time.monotonic() - started)
+        bounds = Bounds(nobody - slip, most + slip, "continuum" if model.continuous else "finite", False)
+        told = ("stopped at the time limit, before the welfare curve was cut into its pieces",)
+        return Outcome(Status.USER_LIMIT, nobody, bounds, model.closed_form(), {}, {}, statistics, Residuals(), method,
+                       notes=told)  # fmt: skip
+    finally:
+        market.deadline = None
+
+
+def _solved(model: OptimalContract, options: Options, method: str, started: float) -> Outcome:
     menu = ContractMenu(model)
     options.progress("cutting the welfare curve into its pieces")
     profit, bound = _profit(menu)
@@ -71,6 +90,8 @@ def _profit(menu: ContractMenu) -> tuple[float, float]:
     """What the menu earns, and the bound of Corollary 4.1."""
     if menu.model.continuous:
         found = expectations(menu.model.market, menu.rents)
+        if found.late:
+            raise OutOfTime("stopped at the time limit")
         return found.profit, found.bound
     steps, curve, signal = menu.ladder, menu.envelope, menu.signal
     lines = menu.exact.lines if menu.exact is not None else curve.lines

@@ -6,7 +6,8 @@ The bound is E W0(phi(s)). On a stretch of signals served by one policy W0 is li
 
 so that for one agent the bound is a finite sum for any law F. The profit is added up from payments instead: per agent
 E[A Q + D - U], minus costs, Gauss-Legendre on each stretch. A second continuum is integrated by adaptive
-four-point Lobatto rules, exact for the piecewise cubics of uniform signals; finitely many types are summed.
+four-point Lobatto rules, exact for the piecewise cubics of uniform signals between kinks, which cells of weights tell
+(models/pivot/cells.py); finitely many types are summed.
 
 Source: S. Kakade, I. Lobel, H. Nazerzadeh (2011), Corollary 4.1, Lemma 5.1 and equation (33).
 """
@@ -16,7 +17,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -24,18 +24,17 @@ import numpy as np
 
 from mechopt.models.inputs import fail
 from mechopt.models.outcome import Array
+from mechopt.models.pivot.cells import Partition, centroid
 from mechopt.models.pivot.environment import Environment
+from mechopt.models.pivot.quadrature import adaptive
 from mechopt.models.pivot.rent import Rents
 from mechopt.models.pivot.welfare import Market, Optimum
 from mechopt.solvers.decision import OutOfTime
 
 Progress = Callable[[str], None]
-NODE = math.sqrt(0.2)  # of Lobatto's rule of four points on [-1, 1], exact for polynomials of degree 5
 FINE, FINE_WEIGHTS = np.polynomial.legendre.leggauss(24)
-PANELS = 24  # an interval is cut at least so often: one rule alone may miss a kink near an end
-LEAST = 8 * PANELS + 1  # signals at which the integrand is needed at least
+Kinks = tuple[list[float], ...]  # per agent, signals between which integrands are smooth
 MOST_PROFILES = 200_000
-TOLERANCE = 1e-9  # of an integral over a second continuum, relative to the largest value met
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,9 @@ def extremes(market: Market) -> tuple[float, float]:
     return nobody, max(nobody, flow * periods)
 
 
-def expectations(market: Market, rents: Rents, progress: Progress = lambda message: None) -> Expected:
+def expectations(
+    market: Market, rents: Rents, progress: Progress = lambda message: None, kinks: Kinks = ()
+) -> Expected:  # fmt: skip
     """The bound, payments, utilities and costs. Raises InputError for more than two continua.
 
     What is not reached by the market's deadline is left out.
@@ -112,7 +113,7 @@ def expectations(market: Market, rents: Rents, progress: Progress = lambda messa
     for agent in range(env.n):
         progress(f"expectations over the initial signals of agent {agent + 1} of {env.n}")
         inner = functools.partial(_inner, market, rents, agent)
-        rows.append(_over_others(env, agent, inner, progress))
+        rows.append(_over_others(env, agent, inner, progress, kinks))
     table = np.array([row for row, _, _ in rows])  # (n, 5): bound, cost, payment, utility, repaired utility
     _, error, missing = rows[0]
     late = any(left for _, _, left in rows)
@@ -121,8 +122,25 @@ def expectations(market: Market, rents: Rents, progress: Progress = lambda messa
     )  # fmt: skip
 
 
+def by_cells(env: Environment, cut: Partition) -> Expected:
+    """The same for two agents with uniform signals from their cells of weights, one policy each.
+
+    An agent's utility U(s) = int A' Q dz up to s is, on average over s, the mean of A' Q (1 - F) / f.
+    """
+    total = np.zeros((3, env.n))  # payments, utilities, costs
+    for cell in cut.root.leaves():
+        middle = centroid(cell.corners)
+        for j, one in enumerate(env.agents):
+            high, worth = one.initial.high, one.worth
+            s = (float((middle[j] - worth.offset) / worth.scale) + high) / 2
+            Q, D = float(cell.best.Q[j]), float(cell.best.D[j])
+            keeps = Q * float(worth.scale) * (high - s)
+            total[:, j] += cell.share * np.array([float(worth(s)) * Q + D - keeps, keeps, cell.best.cost])
+    return Expected((cut.lower + cut.upper) / 2, total[0], total[1], total[1], float(total[2, 0]), 0.0)
+
+
 def _over_others(
-    env: Environment, agent: int, inner: Callable[[list[float]], Array], progress: Progress
+    env: Environment, agent: int, inner: Callable[[list[float]], Array], progress: Progress, kinks: Kinks
 ) -> tuple[Array, float, float]:
     """E of `inner` over all other agents' reports, the quadrature's error estimate, and the probability left out."""
     lists: list[list[tuple[float, float]]] = []
@@ -141,7 +159,11 @@ def _over_others(
         reports = [s for s, _ in profile]
         chance = float(np.prod([p for _, p in profile]))
         try:
-            found, miss = (inner(reports), 0.0) if second is None else _second(env, second, reports, inner, progress)
+            if second is None:
+                found, miss = inner(reports), 0.0
+            else:
+                edges = kinks[second] if kinks else None
+                found, miss = _second(env, second, reports, inner, progress, edges)
         except OutOfTime:
             return total, error, left
         left -= chance
@@ -151,8 +173,9 @@ def _over_others(
 
 
 def _second(
-    env: Environment, at: int, reports: list[float], inner: Callable[[list[float]], Array], progress: Progress
-) -> tuple[Array, float]:
+    env: Environment, at: int, reports: list[float], inner: Callable[[list[float]], Array], progress: Progress,
+    edges: list[float] | None,
+) -> tuple[Array, float]:  # fmt: skip
     """The expectation of `inner` over the continuum of another agent's signals, and an estimate of its error."""
     law = env.data[at].signal.initial
 
@@ -160,7 +183,7 @@ def _second(
         weight = float(law.pdf(s))
         return (weight if math.isfinite(weight) else 0.0) * inner([*reports[:at], s, *reports[at + 1 :]])
 
-    return adaptive(density, law.low, law.high, progress)
+    return adaptive(density, law.low, law.high, progress, edges)
 
 
 def _inner(market: Market, rents: Rents, agent: int, reports: list[float]) -> Array:
@@ -206,50 +229,3 @@ def _inner_types(market: Market, rents: Rents, agent: int, reports: list[float])
 def _types(market: Market, rents: Rents, agent: int, reports: list[float]) -> Iterator[Optimum]:
     for k in range(len(market.env.data[agent].signal.worths)):
         yield rents.at_type(agent, reports, k)
-
-
-def adaptive(
-    function: Callable[[float], Array], low: float, high: float, progress: Progress = lambda message: None
-) -> tuple[Array, float]:
-    """The integral of a vector-valued function with kinks, by halving, and an estimate of its error.
-
-    Lobatto's rule looks at both ends of an interval, so that a kink next to one does not go unseen.
-
-    >>> found, miss = adaptive(lambda s: np.array([max(s, 0.3) ** 2]), 0.0, 1.0)
-    >>> assert abs(found[0] - (0.3**3 + (1 - 0.3**3) / 3)) < 1e-10
-    """
-    known: dict[float, Array] = {}
-    began = told = time.monotonic()
-
-    def at(s: float) -> Array:
-        nonlocal told
-        if s not in known:
-            known[s] = function(s)
-            if time.monotonic() - told > 2:
-                told = time.monotonic()
-                pace = (told - began) / len(known)
-                least = f", at least {LEAST} of them, {pace * LEAST:.0f} s" if len(known) < LEAST else ""
-                progress(f"integral over a second continuum: {len(known):,} signals, {pace:.2g} s each{least}")
-        return known[s]
-
-    def rule(a: float, b: float) -> Array:
-        middle, half = (a + b) / 2, (b - a) / 2
-        inner = at(middle - half * NODE) + at(middle + half * NODE)
-        return np.asarray((at(a) + at(b) + 5 * inner) * half / 6)
-
-    edges = np.linspace(low, high, PANELS + 1).tolist()
-    stack = [(a, b, rule(a, b)) for a, b in itertools.pairwise(edges)]
-    whole = sum(part for _, _, part in stack)
-    scale = 1 + float(np.abs(whole).max())
-    total, error = np.zeros_like(whole), 0.0
-    while stack:
-        a, b, coarse = stack.pop()
-        middle = (a + b) / 2
-        parts = rule(a, middle), rule(middle, b)
-        miss = float(np.abs(parts[0] + parts[1] - coarse).max())
-        close = miss <= TOLERANCE * scale * max((b - a) / (high - low), 1e-3)
-        if close or b - a < 1e-9 * (high - low):
-            total, error = total + parts[0] + parts[1], error + miss
-        else:
-            stack += [(a, middle, parts[0]), (middle, b, parts[1])]
-    return total, error

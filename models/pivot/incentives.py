@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mechopt.models.outcome import Array
-from mechopt.models.pivot.mechanism import Subscription, VirtualPivotMechanism
+from mechopt.models.pivot.mechanism import VirtualPivotMechanism
+from mechopt.models.pivot.subscription import Subscription
 from mechopt.solvers.decision import STRICT, Indices
 
 

@@ -9,6 +9,7 @@ Methods, all for the same optimum:
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -28,6 +29,7 @@ from mechopt.solvers.rational import above, below, rational, text
 __all__ = ["mechanism", "solve"]
 METHODS = ("largest-remaining", "restart", "joint")
 EXACT = 60_000_000  # sum of L^2 times nonzero transitions, over kinds of arms, up to which indices are proved
+PACE = 10_000_000  # multiplications of fractions per second, about
 ADDED = 40  # arms up to which the certificate lists what each adds
 SHORT = 20_000  # states of all arms up to which the result document lists indices
 SLIP = 1e-11  # by which bounds only floats have seen are widened, relative
@@ -44,7 +46,12 @@ def solve(model: VirtualIndex, options: Options) -> Outcome:
     certificate: dict[str, Any] | None = None
     slip = SLIP * (1 + abs(worth.total))
     bounds = Bounds(max(worth.total - slip, 0.0), worth.total + slip, "finite", False)
-    if options.certificate and _work(model) <= EXACT:
+    seconds = _work(model) / PACE
+    left = math.inf if options.time_limit is None else started + options.time_limit - time.monotonic()
+    if options.certificate and seconds > left:
+        status = Status.USER_LIMIT
+        notes.append(f"proving the indices would take about {seconds:.1f} s, more than the time limit leaves")
+    elif options.certificate and _work(model) <= EXACT:
         options.progress("proving every index in rationals")
         certificate = {"finite": _finite(model, worth.added)}
         checks, proved = index_check.check(model.parameters(), certificate)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ import numpy as np
 from mechopt.models.inputs import fail
 from mechopt.models.outcome import Bounds, Labelled, Options, Outcome
 from mechopt.models.pivot import check as checker
-from mechopt.models.pivot.cells import MOST_CELLS, Partition, applies, partition
-from mechopt.models.pivot.certify import affordable, certificate
-from mechopt.models.pivot.expectation import Expected, expectations, extremes, require_countable
+from mechopt.models.pivot.cells import MOST_CELLS, Partition, applies, kinks, partition
+from mechopt.models.pivot.certify import affordable, certificate, effort
+from mechopt.models.pivot.expectation import Expected, by_cells, expectations, extremes, require_countable
 from mechopt.models.pivot.findings import arrays, incentives, notes, quantities
 from mechopt.models.pivot.mechanism import VirtualPivotMechanism
 from mechopt.models.pivot.virtual_pivot import VirtualPivot
@@ -27,6 +28,10 @@ from mechopt.solvers.program import Residuals, Statistics, Status
 from mechopt.solvers.rational import above, below, text
 
 METHODS = ("policy-iteration",)
+LOOSE = 1e-6  # width of a bracket, relative, that a note explains
+EXACT = 1e-12  # width of cells' bracket, relative, that counts as none
+MOST_KINKS = 400  # pairs of signals at which cells have corners, up to which payments are added up along signals
+FEWEST = 40  # cells that make a certificate worth having
 SLIP = 1e-11  # by which bounds only floats have seen are widened, relative to the value
 
 
@@ -42,20 +47,24 @@ def solve(model: VirtualPivot, options: Options) -> Outcome:
     market = Market(model.environment, None if options.time_limit is None else started + options.time_limit)
     mechanism = VirtualPivotMechanism(model.environment, market=market)
     cut = _cut(market, options)
-    found = expectations(market, mechanism.rents, options.progress)
+    proof = _proof(model, mechanism, cut, options) if cut is not None and not cut.late else None
+    found = _expected(market, mechanism, cut, options)
     told, regular = notes(model, found)
     bounds, value = _bounds(market, found, regular, cut)
-    part, late = None, found.late or (cut is not None and cut.late)
-    if options.certificate and not late:
-        part, proved, late = _proof(model, mechanism, cut, options, bounds.problem)
-        bounds = proved or bounds
-        if part is None:
-            told.append(f"the bounds are from floats: {LATE if late else INEXACT}")
+    late = found.late or (cut is not None and cut.late)
+    if proof is None:
+        proof = Proof(late=late) if late else _proof(model, mechanism, cut, options)
+    bounds = proof.bounds or bounds
+    if options.certificate and proof.part is None:
+        told.append(f"the bounds are from floats: {LATE if proof.late else INEXACT}")
+    if cut is not None and not late and options.gap is None and bounds.width > LOOSE * (1 + abs(value)):
+        told.append(f"{len(cut.root.leaves()):,} cells leave the bracket {bounds.width:.3g} wide; without a "
+                    f"certificate there may be more of them; profit is what one policy per cell earns")  # fmt: skip
     if options.gap is not None and bounds.width > options.gap and not late:
         told.append(f"the bracket is wider than the {options.gap:g} asked for: {_why(found)}")
     tables, short = arrays(mechanism)
     shown, cut_short = ({}, True) if late else incentives(mechanism, options, told)
-    late = late or short or cut_short
+    late = late or short or cut_short or proof.late
     if late:
         told.append("stopped at the time limit: the bracket is what was proved by then, some of the rest is missing")
     statistics = Statistics(*_size(model), market.solves, 0.0, time.monotonic() - started)
@@ -64,7 +73,7 @@ def solve(model: VirtualPivot, options: Options) -> Outcome:
         Status.USER_LIMIT if late else Status.OPTIMAL, value, bounds, None,
         quantities(mechanism, found, value) | shown, tables, statistics,
         Residuals() if found.late else Residuals(primal=gap, gap=gap), METHODS[0],
-        None if part is None else {"finite": part}, None, tuple(told),
+        None if proof.part is None else {"finite": proof.part}, None, tuple(told),
     )  # fmt: skip
 
 
@@ -110,11 +119,23 @@ def _cut(market: Market, options: Options) -> Partition | None:
     if not applies(market.env):
         return None
     options.progress("cutting the weights of two agents into cells")
-    most = affordable(market.env) // 2 ** len(market.droppable) if options.certificate else MOST_CELLS
+    most = affordable(market.env) // 2 ** len(market.droppable) if options.certificate else 0
     try:
-        return partition(market, max(most, MOST_CELLS // 100), options.gap, options.progress)
+        return partition(market, most if most >= FEWEST else MOST_CELLS, options.gap, options.progress)
     except OutOfTime:  # before the four corners are known
         return None
+
+
+def _expected(
+    market: Market, mechanism: VirtualPivotMechanism, cut: Partition | None, options: Options
+) -> Expected:  # fmt: skip
+    """Payments, utilities and costs: added up along signals where cells are few or unknown, else from the cells."""
+    if cut is None:
+        return expectations(market, mechanism.rents, options.progress)
+    edges = kinks(market.env, cut)
+    if cut.upper - cut.lower > EXACT * (1 + abs(cut.lower)) or len(edges[0]) * len(edges[1]) > MOST_KINKS:
+        return by_cells(market.env, cut)
+    return expectations(market, mechanism.rents, options.progress, edges)
 
 
 def _bounds(market: Market, found: Expected, regular: bool, cut: Partition | None) -> tuple[Bounds, float]:
@@ -123,6 +144,8 @@ def _bounds(market: Market, found: Expected, regular: bool, cut: Partition | Non
     problem = "continuum" if all(env.continuous) else "finite"
     if cut is not None:
         slip, value = SLIP * (1 + abs(cut.upper)), (cut.lower + cut.upper) / 2
+        if not found.late:
+            value = min(max(found.bound, cut.lower), cut.upper)
         return Bounds(cut.lower - slip, cut.upper + slip, problem, False), value
     slip = SLIP * (1 + abs(found.bound)) + found.error
     if found.late:
@@ -133,20 +156,30 @@ def _bounds(market: Market, found: Expected, regular: bool, cut: Partition | Non
     return Bounds(lower - slip, found.bound + slip, problem, False), found.bound
 
 
-def _proof(
-    model: VirtualPivot, mechanism: VirtualPivotMechanism, cut: Partition | None, options: Options, problem: str
-) -> tuple[dict[str, Any] | None, Bounds | None, bool]:
-    """A certificate's part with the bounds it proves, if one can be made, and whether time ran out before."""
+@dataclass(frozen=True)
+class Proof:
+    """A certificate's part with the bounds it proves, None where none can be made; and whether time ran out."""
+
+    part: dict[str, Any] | None = None
+    bounds: Bounds | None = None
+    late: bool = False
+
+
+def _proof(model: VirtualPivot, mechanism: VirtualPivotMechanism, cut: Partition | None, options: Options) -> Proof:
+    """The exact check, if it is wanted and there is time."""
+    if not options.certificate:
+        return Proof()
     options.progress("listing values for the exact check")
     try:
         part = certificate(mechanism.market, mechanism.rents, cut)
-        mechanism.market.require_time()
+        if part is None:
+            return Proof()
+        mechanism.market.require_time(len(part["optima"]) * effort(mechanism.env) / 1e6)
     except OutOfTime:
-        return None, None, True
-    if part is None:
-        return None, None, False
+        return Proof(late=True)
     options.progress("checking every value in rationals")
     checks, proved = checker.check(model.parameters(), {"finite": part})
     lower, upper = proved["finite"]
     part |= {"lower": text(lower), "upper": text(upper)}
-    return part, Bounds(below(lower), above(upper), problem, all(c.passed for c in checks)), False
+    problem = "continuum" if all(model.environment.continuous) else "finite"
+    return Proof(part, Bounds(below(lower), above(upper), problem, all(c.passed for c in checks)))

@@ -17,7 +17,7 @@ import numpy as np
 
 from mechopt.models.inputs import fail
 from mechopt.models.outcome import Array
-from mechopt.models.pivot.mechanism import Subscription
+from mechopt.models.pivot.subscription import Subscription
 from mechopt.solvers.decision import Indices
 
 

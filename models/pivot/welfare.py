@@ -27,6 +27,7 @@ import numpy as np
 from mechopt.models.inputs import fail
 from mechopt.models.outcome import Array
 from mechopt.models.pivot.environment import Environment
+from mechopt.models.pivot.sparing import harmless
 from mechopt.solvers.decision import (
     STRICT,
     Dynamics,
@@ -62,6 +63,7 @@ class Welfare:
         self.cost = np.repeat(env.costs, self.dynamics.states // env.H, axis=1)  # (A, S)
         self._rest = sum(self.D, start=-self.cost)
         self._pool: list[Known] = []  # every policy that was optimal for some weights
+        self._lines = np.zeros((0, len(included) + 1))  # what they are worth: slopes, and at weights 0
 
     @cached_property
     def start(self) -> Array:
@@ -88,7 +90,7 @@ class Welfare:
         if self.dynamics.horizon is not None:
             solved = solve(self.dynamics, reward, deadline=deadline)
             return solved, self._learn(solved.policy)
-        known = max(self._pool, key=lambda one: float(one.Q @ weights) + one.rest, default=None)
+        known = self._pool[int((self._lines @ [*weights, 1.0]).argmax())] if self._pool else None
         if known is not None:
             values = weights @ known.parts[:-1, 0] + known.parts[-1, 0]
             found = action_values(self.dynamics, reward, values)
@@ -114,6 +116,7 @@ class Welfare:
         if self.dynamics.horizon is None:
             self._pool.append(made)
             del self._pool[: -min(200, max(5, 10**7 // parts.size))]  # the latest ones are the likeliest to serve again
+            self._lines = np.array([[*one.Q, one.rest] for one in self._pool])
         return made
 
 
@@ -181,9 +184,9 @@ class Market:
         self._best: dict[tuple[float, ...], Optimum] = {}
         self.solves = 0
 
-    def require_time(self) -> None:
-        """Raise OutOfTime after the deadline."""
-        require_time(self.deadline)
+    def require_time(self, seconds: float = 0.0) -> None:
+        """Raise OutOfTime where so many seconds from now are after the deadline."""
+        require_time(None if self.deadline is None else self.deadline - seconds)
 
     def welfare(self, included: tuple[int, ...]) -> Welfare:
         """The decision process of a set of agents."""
@@ -194,34 +197,11 @@ class Market:
     @cached_property
     def droppable(self) -> tuple[int, ...]:
         """Additive agents who may do harm by taking part, so that leaving them out has to be tried."""
-        found = tuple(i for i, one in enumerate(self.env.data) if one.additive and not self._harmless(i))
+        found = tuple(i for i, one in enumerate(self.env.data) if one.additive and not harmless(self.env, i))
         if len(found) > MOST_SUBSETS:
             expected = f"at most {MOST_SUBSETS} additive agents whom some action serves without an alternative"
             raise fail("agents", expected, f"{len(found)}", "add an action that serves everyone but the agent")
         return found
-
-    def _harmless(self, agent: int) -> bool:
-        """Whether every action has one beside it that does the same to all others, costs no more, and gives her 0."""
-        env = self.env
-        for a, h in zip(*np.nonzero(env.feasible), strict=True):
-            if not any(self._spares(agent, int(a), b, int(h)) for b in np.flatnonzero(env.feasible[:, h]).tolist()):
-                return False
-        return True
-
-    def _spares(self, agent: int, a: int, b: int, h: int) -> bool:
-        env = self.env
-        if env.next[a, h] != env.next[b, h] or env.cost_table[b, h] > env.cost_table[a, h]:
-            return False
-        for j, one in enumerate(env.data):
-            at = [min(h, table.shape[1] - 1) for table in (one.P, one.C, one.D)]
-            rows = [(table[min(a, len(table) - 1), k], table[min(b, len(table) - 1), k])
-                    for table, k in zip((one.P, one.C, one.D), at, strict=True)]  # fmt: skip
-            if j == agent:
-                if any(x != 0 for _, row in rows[1:] for x in row):
-                    return False
-            elif any(not (first == second).all() for first, second in rows):
-                return False
-        return True
 
     def best(self, weights: tuple[float, ...]) -> Optimum:
         """The optimum over policies and over who takes part."""

@@ -231,3 +231,19 @@ def test_random_contracts_are_incentive_compatible_and_bracketed(seed):
     if model.horizon is not None:
         best = highs(of_environment(model.environment).primal()).value
         assert result.bounds.lower - 1e-9 <= best <= result.bounds.upper + 1e-9
+
+
+@pytest.mark.parametrize("name", ["contract-items", "contract-learning"])
+def test_a_time_limit_leaves_a_true_bracket(name):
+    model = mo.load(f"pivot/{name}").model
+    true = mo.solve(model)
+    fresh = mo.load(f"pivot/{name}").model  # the other one knows its curve already
+    stopped = mo.solve(fresh, time_limit=1e-6)
+    assert stopped.status == "user_limit"
+    assert stopped.bounds.lower <= true.bounds.lower
+    assert stopped.bounds.upper >= true.bounds.upper
+    assert not stopped.bounds.certified
+    assert "time limit" in stopped.summary()
+    assert mo.solve(fresh).bounds == true.bounds  # the limit is not remembered
+    with pytest.raises(mo.InputError, match="stopped"):
+        stopped.plot()

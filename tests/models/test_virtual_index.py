@@ -244,3 +244,14 @@ def test_false_indices_are_refused():
             row = forged["finite"]["indices"]["0"]
             row[k] = str(Fraction(row[k]) + Fraction(shift))
             assert not all(c.passed for c in check(instance, forged)[0])
+
+
+def test_a_time_limit_skips_the_proof_and_says_how_long_it_would_take():
+    model = mo.load("pivot/index-learning").model
+    true, stopped = mo.solve(model), mo.solve(model, time_limit=1e-6)
+    assert stopped.status == "user_limit"
+    assert stopped.bounds.lower <= true.bounds.lower
+    assert stopped.bounds.upper >= true.bounds.upper
+    assert true.bounds.certified
+    assert not stopped.bounds.certified
+    assert any("more than the time limit leaves" in note for note in stopped.document["notes"])

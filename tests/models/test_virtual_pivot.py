@@ -2,6 +2,7 @@
 
 import itertools
 from fractions import Fraction
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -211,3 +212,17 @@ def test_time_limit_keeps_a_bracket():
     stopped = mo.solve(builders.bandit("9/10", ARMS), time_limit=1e-6)
     assert stopped.status == "user_limit"
     assert stopped.bounds.lower - 1e-9 <= exact <= stopped.bounds.upper + 1e-9
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(entry.name.removesuffix(".toml") for entry in (resources.files("mechopt") / "catalog" / "pivot").iterdir()),
+)
+def test_every_catalog_instance_has_a_certificate_that_verifies(name):
+    result = mo.solve(mo.load(f"pivot/{name}"))
+    assert result.status == "optimal"
+    assert result.bounds.certified
+    assert result.verify().passed
+    if "profit" in result.quantities and result.bounds.problem == "continuum":
+        assert result.bounds.width < 1e-12 * (1 + abs(result.value))
+        assert result.quantities["profit"] == pytest.approx(result.value, rel=1e-10)
