@@ -121,14 +121,16 @@ def _leaves(table: Any) -> list[Any]:
 
 
 def judge(
-    design: Design, allocation: Any, payment: Any, best: Any = None, tolerance: Fraction = Fraction(0)
-) -> Judgement:
+    design: Design, allocation: Any, payment: Any, best: Any = None, tolerance: Fraction = Fraction(0),
+    truthful: bool = False,
+) -> Judgement:  # fmt: skip
     """A candidate inside a design; `best`: bounds of the optimum, where they are known.
 
-    Rows missed by at most the tolerance count as held; the guarantee is the tables' own, exactly as they are.
+    Rows missed by at most the tolerance count as held; the guarantee is the tables' own, exactly as they are. Rows of
+    truth are passed over for a candidate that is `truthful` by its form.
     """
     q, m = read_tables(design, allocation, payment)
-    whole = design.composition
+    whole = design.core if truthful else design.composition
     given: list[Rational | None] = [None] * whole.columns
     for name, numbers in (("q", q), ("m", m)):
         start = whole.offsets[name]

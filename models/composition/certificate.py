@@ -9,7 +9,7 @@ import numpy as np
 
 from mechopt.models.composition import check as checker
 from mechopt.models.composition.branching import listed
-from mechopt.models.composition.continuum import Inner
+from mechopt.models.composition.continuum import Bracket
 from mechopt.models.composition.engine import Solved, Truth, split
 from mechopt.models.composition.exactly import ExactPoint
 from mechopt.models.composition.rows import Composition
@@ -69,13 +69,20 @@ def part(design: Design, solved: Solved, primal: ExactPoint, dual: ExactPoint | 
     return found
 
 
-def step_part(rules: Sequence[Inner]) -> dict[str, Any]:
-    """The certificate's part for the continuum: every good's step rule, its chances and the seller's multipliers."""
+def continuum_part(bracket: Bracket) -> dict[str, Any]:
+    """The certificate's part for the continuum: every good's rule and multipliers, and nature's masses on cells."""
     goods = []
-    for rule in rules:
+    for rule in bracket.rules:
         columns = {name: [text(v) for v in column] for name, column in rule.multipliers.items()}
-        goods.append({"q": [text(v) for v in rule.q], "multipliers": columns})
-    return {"goods": goods}
+        nodes = [[str(x) for x in own] for own in rule.nodes]
+        goods.append({"nodes": nodes, "q": [text(v) for v in rule.q], "multipliers": columns})
+    if bracket.nature is None:
+        return {"goods": goods}
+    nodes = [[str(x) for x in own] for own in bracket.nature.nodes]
+    plan, price = (
+        [[k, text(v)] for k, v in enumerate(column) if v] for column in (bracket.nature.plan, bracket.nature.price)
+    )
+    return {"goods": goods, "nature": {"nodes": nodes, "plan": plan, "price": price}}
 
 
 def checked(design: Design, certificate: dict[str, Any]) -> tuple[list[Check], dict[str, tuple[Rational, Rational]]]:

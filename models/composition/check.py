@@ -16,9 +16,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mechopt.models.checking import ZERO, at_most_zero, largest_gain, number
-from mechopt.models.composition.check_continuum import one_good, step_rule
+from mechopt.models.composition.check_cells import Cells
+from mechopt.models.composition.check_continuum import one_good
 from mechopt.models.composition.check_goals import Goal, Key, Label, Row
 from mechopt.models.composition.check_instance import Instance
+from mechopt.models.composition.check_linear import linear_rule
 from mechopt.models.composition.check_rows import Economy, Rows
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational, nearest
@@ -47,6 +49,10 @@ def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tupl
     if "continuum" in certificate:
         value, found = _apart(parameters, certificate["continuum"]["goods"])
         checks += found
+        if "nature" in certificate["continuum"]:
+            other, found = Cells(Composed(Instance(parameters, {})), certificate["continuum"]["nature"]).bound()
+            checks += found
+            lower, upper = (max(lower, other), upper) if composed.minimises else (lower, min(upper, other))
         proved["continuum"] = (lower, value) if composed.minimises else (value, upper)
         checks.append(
             at_most_zero("continuum: lower bound at most upper", proved["continuum"][0] - proved["continuum"][1])
@@ -55,15 +61,15 @@ def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tupl
 
 
 def _apart(parameters: Mapping[str, Any], goods: Any) -> tuple[Rational, list[Check]]:
-    """What step rules guarantee on the box, one for each good."""
+    """What mechanisms for single goods guarantee on the box, one for each good."""
     whole = Composed(Instance(parameters, {}))
     if len(goods) != whole.instance.goods:
         raise ValueError("one rule per good")
     if len(goods) == 1:
-        return step_rule(whole, goods[0])
+        return linear_rule(whole, goods[0])
     total, checks = ZERO, []
     for j, listed in enumerate(goods):
-        value, found = step_rule(Composed(Instance(one_good(parameters, j), {})), listed)
+        value, found = linear_rule(Composed(Instance(one_good(parameters, j), {})), listed)
         total += value
         checks += [Check(f"good {j + 1}, {c.name}", c.residual, c.passed, c.detail) for c in found]
     return total, checks

@@ -1,11 +1,15 @@
-"""The step rule of a design on the continuum, checked: truthful by its form, its guarantee counted cell by cell.
+"""A design's bracket on the continuum, checked: a truthful mechanism on one side, nature's densities on the other.
 
-A value in (g_{k-1}, g_k] counts as k. Chances that do not fall in the own cell, with payments that charge every rise
-the lower end of its cell, are truthful and worth joining for every value in the box: utility is the integral of the
-chance. On a cell the payment is constant; the smallest score, the smallest f_k, the smallest distance from a sample
-and the largest surplus each sit at a corner, so one row per cell bounds what nature can do in it.
+The mechanism's chances are given at both ends of every cell between a bidder's nodes, at the corners of the others'
+cells, and are linear in every value between. Chances that do not fall in the own value, with utility their integral,
+are truthful and worth joining for every value in the box. On a product of cells everything is linear in each value
+but the score, a quadratic in the own value; the powers of moments; distances from a sample, and surplus, which is
+convex: what each loses against its interpolation from the corners is counted, so corners bound what nature can do.
 
-Several goods are sold apart, each by a step rule of its own: where scores, surpluses and moments add up over goods, so
+Nature's masses are spread evenly on products of points and intervals. A truthful mechanism offers every bidder a
+lottery over prices, and no price scores more than the prices of what it sells.
+
+Several goods are sold apart, each by a mechanism of its own: where scores, surpluses and moments add up over goods, so
 do the guarantees, for nature's joint distribution has every good's own.
 """
 
@@ -15,8 +19,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mechopt.models.checking import ZERO, at_most_zero, number
-from mechopt.solvers.certificate import Check
+from mechopt.models.checking import ZERO, number
 from mechopt.solvers.rational import Rational
 
 if TYPE_CHECKING:
@@ -53,52 +56,24 @@ def one_good(parameters: Mapping[str, Any], j: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-Ends = list[list[tuple[Rational, Rational]]]
+Nodes = list[list[Rational]]
 
 
-def step_rule(composed: Composed, listed: Mapping[str, Any]) -> tuple[Rational, list[Check]]:
-    """What a step rule guarantees on the box. Raises ValueError for designs this does not bound."""
-    x, goal = composed.instance, composed.goals[0]
-    _require(composed)
-    P = len(x.profiles)
-    q = [number(value) for value in listed["q"]]
-    if len(q) != x.bidders * P:
-        raise ValueError("the rule lists every bidder and cell")
-    ends: Ends = []
-    for own in x.types:
-        values = [t[0] for t in own]
-        ends.append([(values[0], values[0]), *itertools.pairwise(values)])
-    m, fall = [ZERO] * len(q), ZERO
-    for i in range(x.bidders):
-        for v, profile in enumerate(x.profiles):  # lower cells come first
-            k, seat = profile[i], i * P + v
-            before = i * P + x.after(i, v, k - 1) if k else None
-            rise = q[seat] - (q[before] if before is not None else ZERO)
-            m[seat] = (m[before] if before is not None else ZERO) + ends[i][k][0] * rise
-            fall = max(fall, -rise if k else ZERO)
-    sold = max(sum((q[i * P + v] for i in range(x.bidders)), ZERO) for v in range(P)) - x.supply[0]
-    checks = [
-        at_most_zero("continuum: chances are at least zero", -min(q)),
-        at_most_zero("continuum: chances do not fall in the own value", fall),
-        at_most_zero("continuum: no more than the supply is sold", sold),
-        at_most_zero("continuum: nobody gets more than she can use", max(q) - x.demand),
-    ]
-    if "budgets" in x.restrictions:
-        budgets = [number(b) for b in x.restrictions["budgets"]] * (x.bidders // len(x.restrictions["budgets"]))
-        over = max(m[i * P + v] - budgets[i] for i in range(x.bidders) for v in range(P))
-        checks.append(at_most_zero("continuum: nobody pays more than her budget", over))
-    if x.restrictions.get("anonymous"):
-        gaps = [abs(q[i * P + v] - q[j * P + w]) for i, v, j, w in _permuted(composed)]
-        apart = max(gaps, default=ZERO)
-        checks.append(at_most_zero("continuum: bidders are treated alike", apart))
-    if x.most is not None:
-        checks.append(at_most_zero("continuum: a bidder gets no more goods than allowed", max(q) - x.most))
-    y = {name: [number(value) for value in column] for name, column in listed["multipliers"].items()}
-    value, found = _guarantee(composed, goal, q, m, ends, y)
-    return value, [*checks, *found]
+def read_nodes(composed: Composed, listed: Sequence[Sequence[Any]]) -> Nodes:
+    """Every bidder's nodes, from the lowest to the highest value of her box. Raises ValueError for others."""
+    found = [[number(x) for x in own] for own in listed]
+    if len(found) != composed.instance.bidders:
+        raise ValueError("nodes per bidder")
+    for own, types in zip(found, composed.instance.types, strict=True):
+        if len(own) < 2 or any(a >= b for a, b in itertools.pairwise(own)):
+            raise ValueError("nodes increase")
+        if own[0] != types[0][0] or own[-1] != types[-1][0]:
+            raise ValueError("nodes span the box")
+    return found
 
 
-def _require(composed: Composed) -> None:
+def require_box(composed: Composed) -> None:
+    """Raise ValueError for designs whose bounds do not extend to the box."""
     x, goal = composed.instance, composed.goals[0]
     allowed = {"anonymous", "monotone", "budgets"}
     if goal.set["kind"] not in ("support", "wasserstein") or "centre" in goal.set or goal.set.get("support"):
@@ -107,72 +82,20 @@ def _require(composed: Composed) -> None:
         raise ValueError("the design does not extend to the box")
     if (x.incentives["truth"], x.incentives["participation"]) != ("ex-post", "ex-post"):
         raise ValueError("only dominant strategies extend to the box")
+    if goal.kind == "expected" or min(own[0][0] for own in x.types) < 0:
+        raise ValueError("the goal does not extend to the box")
 
 
-def _permuted(composed: Composed) -> list[tuple[int, int, int, int]]:
-    x, found = composed.instance, []
-    for v, profile in enumerate(x.profiles):
-        for a, b in itertools.combinations(range(x.bidders), 2):
-            swapped = list(profile)
-            swapped[a], swapped[b] = swapped[b], swapped[a]
-            w = x.place[tuple(swapped)]
-            found += [(i, v, {a: b, b: a}.get(i, i), w) for i in range(x.bidders)]
-    return found
+def samples_of(goal: Any) -> tuple[list[tuple[Rational, ...]], list[Rational]]:
+    """Samples and their shares; one without values where there is no ball."""
+    if goal.set["kind"] != "wasserstein":
+        return [()], [number(1)]
+    rows = [tuple(number(s) for s in row) for row in goal.set["samples"]]
+    points = list(dict.fromkeys(rows))
+    return points, [number(rows.count(row)) / len(rows) for row in points]
 
 
-def _guarantee(
-    composed: Composed,
-    goal: Any,
-    q: Sequence[Rational],
-    m: Sequence[Rational],
-    ends: Ends,
-    y: dict[str, list[Rational]],
-) -> tuple[Rational, list[Check]]:
-    x, P = composed.instance, len(composed.instance.profiles)
-    regret, ratio = goal.kind == "regret", goal.kind == "ratio"
-    a, b, c, d = (goal.weights.get(name, ZERO) for name in ("revenue", "welfare", "utility", "sale"))
-    level = y["r" if regret else "t"]
-    rho = y["rho"][0] if ratio else ZERO
-    sigma, radius = y.get("sigma", []), y.get("radius", [ZERO])[0]
-    points: list[tuple[Rational, ...]] = [()]
-    weights = [number(1)]
-    if goal.set["kind"] == "wasserstein":
-        rows = [tuple(number(s) for s in row) for row in goal.set["samples"]]
-        points = list(dict.fromkeys(rows))
-        weights = [number(rows.count(row)) / len(rows) for row in points]
-    moments = _moments(composed, goal)
-    if len(level) != len(points) or len(sigma) != len(moments):
-        raise ValueError("a multiplier per sample and per moment")
-    worst = ZERO
-    for v, profile in enumerate(x.profiles):
-        cell = [ends[i][k] for i, k in enumerate(profile)]
-        score = ZERO
-        for i, (lo, _) in enumerate(cell):
-            chance = q[i * P + v]
-            score += a * (m[i * P + v] - x.cost[0] * chance) + b * chance * (lo - x.cost[0])
-            score += c * (chance * lo - m[i * P + v]) + d * chance
-        for s, (i, power, sign, _) in zip(sigma, moments, strict=True):
-            score += s * sign * cell[i][0 if sign > 0 else 1] ** power
-        full = x.surplus[v]  # a cell's upper corner is a type
-        needed = full if regret else rho * full if ratio else ZERO
-        for n, point in enumerate(points):
-            far = sum((max(lo - z, z - hi, ZERO) for z, (lo, hi) in zip(point, cell, strict=False)), ZERO)
-            made = score + radius * far + (level[n] if regret else -level[n])
-            worst = max(worst, needed - made)
-    promise = sum((w * t for w, t in zip(weights, level, strict=True)), ZERO)
-    known = sum((s * bound for s, (*_, bound) in zip(sigma, moments, strict=True)), ZERO)
-    known += radius * number(goal.set["radius"]) if goal.set["kind"] == "wasserstein" else ZERO
-    total = promise + known if regret else promise - known
-    checks = [
-        at_most_zero(f"continuum: the goal holds in all {len(points) * P} cells", worst),
-        at_most_zero("continuum: multipliers are at least zero", -min([*sigma, radius, rho])),
-    ]
-    if ratio:
-        checks.append(at_most_zero("continuum: the ratio is reached", -total))
-    return (rho if ratio else total), checks
-
-
-def _moments(composed: Composed, goal: Any) -> list[tuple[int, int, Rational, Rational]]:
+def moments_of(composed: Composed, goal: Any) -> list[tuple[int, int, Rational, Rational]]:
     """(bidder, power, sign, bound) of every moment row."""
     found = []
     for moment in goal.set.get("moments", []):
@@ -182,3 +105,10 @@ def _moments(composed: Composed, goal: Any) -> list[tuple[int, int, Rational, Ra
                 if name in moment:
                     found.append((i, int(moment.get("power", 1)), sign, sign * number(moment[name])))
     return found
+
+
+def most_of_one_good(x: Any, values: Sequence[Rational]) -> Rational:
+    """The surplus of one good at values of the bidders."""
+    margins = sorted((v - x.cost[0] for v in values if v > x.cost[0]), reverse=True)
+    units = [margin for margin in margins for _ in range(x.demand)]
+    return sum(units[: x.supply[0]], ZERO)

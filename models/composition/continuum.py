@@ -1,43 +1,37 @@
-"""From the grid to the box it stands for: a mechanism for all values, and what it guarantees between the grid's.
+"""From the grid to the box it stands for: both ends of the bracket for all values, on cells as fine as asked for.
 
-Dominant strategies. Reports are rounded up to the grid: a value in the cell (g_{k-1}, g_k] counts as k, the
-lowest value as 0, and rising to k costs the lower end of its cell. A step rule whose chances do not fall in the own
-value, with such payments, is truthful and worth joining for every value in the box, exactly. The program below picks
-the best of them; q_i(k, l) is i's chance in cell k when the others are in cells l, lo and hi are a cell's corners:
+One end is the best piecewise-linear mechanism (models/composition/linear_rule.py), truthful at every value. The other
+is nature's best distribution with densities on cells (models/composition/cells.py), or the grid's own, which is one on
+the box too; the better counts. Both close in with the square of the cells' length where the optimum is smooth. With a
+`gap` the cells are halved until the bracket is as narrow, or a limit is met, which a note names.
 
-    max   what the seller's multipliers promise
-    s.t.  m_i(k, l) - m_i(k-1, l) = g_{k-1} (q_i(k, l) - q_i(k-1, l)),   m_i(0, l) = g_0 q_i(0, l)
-          q_i(k, l) >= q_i(k-1, l),   sum_i q_i <= supply,   m_i <= budget
-          score at lo - t + sum_k sigma_k (least f_k in the cell) [+ sigma * least distance from sample n to the cell]
-              >= surplus at hi (regret), rho * surplus at hi (ratio), 0 (worst case)      for every cell [and sample]
-
-Several goods are sold apart, one rule each, where goals add up over them: regret and worst case over a support, with
-moments. The mechanism proves one end of the bracket on the continuum. The other is the grid's: nature's distribution
-there is one on the box, and every mechanism for the box is one for the grid.
+Several goods are sold apart, one mechanism each, where goals add up over them: regret and worst case over a support,
+with moments. Nature's end is then the grid's.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
+import math
+import time
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from mechopt.models.composition.cells import Outer, applies, best_cells
 from mechopt.models.composition.criteria import distributions
-from mechopt.models.composition.exactly import optimum
+from mechopt.models.composition.linear_rule import Inner, Nodes, best_rule, sample_points
 from mechopt.models.composition.restrictions import Restrictions
-from mechopt.models.composition.rows import Block, Composition, Family, Variable, integers, zeros
-from mechopt.solvers.highs import load, read_point, status_of
-from mechopt.solvers.program import Status
-from mechopt.solvers.rational import Rational
+from mechopt.models.composition.step_rule import best_steps, fits
+from mechopt.models.outcome import Options
+from mechopt.solvers.rational import Rational, nearest
 
 if TYPE_CHECKING:
     from mechopt.models.design import Design
 
-MOST_ROWS = 60_000
+MOST_CELLS = 40  # of each of several bidders
+MOST_ROWS = {True: 1_000, False: 1_600}  # of one program, which is solved in rationals: of one bidder, of several
+REFINED = {True: 6_000, False: 2_600}  # the same where a gap asks for it
+SLOW = 0.9  # of the width before: what finer cells must at least improve on
+SLOWER = 10  # how much longer programs of twice the cells may take
 
 
 def why_not(design: Design) -> str | None:
@@ -60,9 +54,9 @@ def why_not(design: Design) -> str | None:
         return "of the restrictions only anonymous, monotone and budgets extend beyond the grid"
     if min(goal.measure.revenue, goal.measure.welfare, goal.measure.utility, goal.measure.sale) < 0:
         return "the measure has a negative weight"
-    profiles = ((environment.points or 1) + 1) ** environment.count  # of one good
-    atoms = profiles * max(1, len(set(chosen.samples)))
-    return f"it would take {atoms:,} rows" if atoms > MOST_ROWS else None
+    one = goods_apart(design)[0]
+    possible = _fits(one, 1, 0, _most(design, None)) or fits(one)
+    return None if possible else "there are too many bidders"
 
 
 def _not_apart(design: Design) -> str | None:
@@ -97,134 +91,134 @@ def goods_apart(design: Design) -> list[Design]:
     return found
 
 
-def best_rules(design: Design) -> list[Inner] | None:
-    """The best step rule of every good; None when one was not solved exactly."""
-    found = [best_rule(one) for one in goods_apart(design)]
-    return None if None in found else [rule for rule in found if rule is not None]
-
-
-@dataclass(frozen=True)
-class Inner:
-    """The best step rule: chances and payments, (I P), and the seller's multipliers by name, in rationals."""
-
-    q: list[Rational]
-    m: list[Rational]
-    multipliers: dict[str, list[Rational]]
-
-
-def corners(design: Design) -> list[list[tuple[Fraction, Fraction]]]:
-    """Per bidder the cells' ends, (lo, hi)."""
-    found = []
-    for own in design.environment.exact:
-        values = [t[0] for t in own]
-        found.append([(values[0], values[0]), *itertools.pairwise(values)])
+def _cells(design: Design, points: int, inside: bool) -> Nodes:
+    """Nodes per bidder: equally spaced, with the cost and (`inside`) the samples where they lie between."""
+    environment = design.environment
+    own, found = sample_points(design)[0], []
+    for i, ((high,), low) in enumerate(zip(environment.bounds, environment.lower * environment.count, strict=True)):
+        more = {environment.cost[0], *(row[i] for row in own if inside and row)}
+        nodes = {low + (high - low) * k / points for k in range(points + 1)}
+        found.append(sorted(nodes | {x for x in more if low < x < high}))
     return found
 
 
-def best_rule(design: Design) -> Inner | None:
-    """The best step rule of a design that can be bounded; None when its program was not solved exactly."""
-    composition = _composition(design)
-    arrays = composition.arrays()
-    highs = load(arrays, {})
-    highs.run()
-    if status_of(highs) is not Status.OPTIMAL:
-        return None
-    found = optimum(composition, arrays, read_point(highs, arrays), {})
-    if found is None or not found.primal:
-        return None
-    columns = {v.name: found.x[composition.offsets[v.name] : composition.offsets[v.name] + v.size]
-               for v in composition.variables}  # fmt: skip
-    return Inner(columns.pop("q"), columns.pop("m"), columns)
+def _rows(design: Design, nodes: Nodes) -> tuple[int, int]:
+    """Rows of the seller's and of nature's program on nodes."""
+    bidders, samples = len(nodes), len(sample_points(design)[0])
+    corners = math.prod(2 * (len(own) - 1) for own in nodes)
+    products = math.prod(2 * len(own) - 1 for own in nodes)
+    return corners * (samples + 2 * bidders + 1), products * (7 * bidders + samples) // 2
 
 
-def _composition(design: Design) -> Composition:
-    environment = design.environment
-    variables = [*environment.variables(False)]
-    families = [*_rule(design), *environment.families()]
-    made, rows = _guarantee(design)
-    extra = design.restrictions.families(environment)  # anonymous, monotone, budgets
-    return Composition((*variables, *made), (*rows, *families, *extra), design.maximizes)
+def _fits(design: Design, points: int, side: int, most: int) -> Nodes | None:
+    """The nodes of so many cells per bidder if the program (0 the seller's, 1 nature's) is small enough on them."""
+    for inside in (True, False):
+        nodes = _cells(design, points, inside)
+        if _rows(design, nodes)[side] <= most:
+            return nodes
+    return None
 
 
-def _rule(design: Design) -> list[Family]:
-    """Payments by the right rule, and chances that do not fall."""
-    environment, P = design.environment, design.environment.profiles
-    ends = corners(design)
-    price, den = integers([lo for cells in ends for lo, _ in cells])
-    starts = np.cumsum([0, *environment.shape[:-1]])
-    seats = np.arange(environment.count * P)
-    bidder, profile = seats // P, seats % P
-    k = environment.steps[profile, bidder]
-    cost = price[starts[bidder] + k]
-    up = np.flatnonzero(k > 0)
-    below = seats[up] - environment.strides[bidder[up]]
-    one = np.ones(len(seats), np.int64)
-    m = Block(np.r_[seats, up], np.r_[seats, below], np.r_[one, -one[up]])
-    q = Block(np.r_[seats, up], np.r_[seats, below], np.r_[-cost, cost[up]], den)
-    at = np.arange(len(up))
-    rise = Block(np.r_[at, at], np.r_[seats[up], below], np.r_[one[up], -one[up]])
-    return [
-        Family("step", "incentives", "payments follow the steps of the chances", {"q": q, "m": m}, zeros(len(seats)),
-               equal=True, labels={"seat": seats}),
-        Family("rise", "incentives", "chances do not fall", {"q": rise}, zeros(len(up)), labels={"seat": up}),
-    ]  # fmt: skip
+def _most(design: Design, gap: float | None) -> int:
+    return (REFINED if gap else MOST_ROWS)[design.environment.count == 1]
 
 
-def _guarantee(design: Design) -> tuple[list[Variable], list[Family]]:
-    """The seller's multipliers and her row for every cell, and every sample where there are any."""
-    environment, goal = design.environment, design.criterion
-    chosen, P, B = distributions(goal, environment), environment.profiles, environment.count
-    regret, ratio, sign = goal.kind == "regret", goal.kind == "ratio", 1 if goal.kind == "regret" else -1
-    ends = corners(design)
-    counts: Counter[tuple[Fraction, ...]] = (
-        Counter(chosen.samples) if chosen.kind == "wasserstein" else Counter({(): 1})
-    )
-    points, total = list(counts), sum(counts.values())
-    N, A = len(points), len(points) * P
-    atom = np.arange(A)
-    cell = atom % P
-    cost = environment.cost[0]
-    a, b, c, d = goal.measure.revenue, goal.measure.welfare, goal.measure.utility, goal.measure.sale
-    lo = [[x for x, _ in cells] for cells in ends]
-    worth = [
-        b * (lo[i][k] - cost) - a * cost + c * lo[i][k] + d for i in range(B) for k in environment.steps[:, i].tolist()
-    ]
-    blocks: dict[str, Block] = {}
-    whole, den = integers(worth)
-    cols = np.concatenate([i * P + cell for i in range(B)])
-    blocks["q"] = Block(np.tile(atom, B), cols, whole[cols], den)
-    if a != c:
-        blocks["m"] = Block(np.tile(atom, B), cols, np.full(len(cols), (a - c).numerator), (a - c).denominator)
-    level = "r" if regret else "t"
-    blocks[level] = Block(atom, atom // P, np.full(A, sign))
-    weight, over = integers([Fraction(counts[point], total) for point in points])
-    names: dict[str, tuple[int, bool, Any, int]] = {level: (N, False, weight, over)}
-    if chosen.kind == "wasserstein":
-        far = [sum((max(u - x, x - w, Fraction(0)) for x, (u, w) in zip(point, _cell(design, ends, v), strict=True)),
-                   Fraction(0)) for point in points for v in range(P)]  # fmt: skip
-        whole, den = integers(far)
-        blocks["radius"] = Block(atom, 0 * atom, whole, den)
-        names["radius"] = (1, True, *integers([chosen.radius or Fraction(0)]))
-    if sides := chosen.sides(environment):
-        least = [s * (ends[i][k][0] if s > 0 else ends[i][k][1]) ** p for i, _, p, s, _ in sides
-                 for k in environment.steps[cell, i].tolist()]  # fmt: skip
-        whole, den = integers(least)
-        blocks["sigma"] = Block(np.tile(atom, len(sides)), np.repeat(np.arange(len(sides)), A), whole, den)
-        names["sigma"] = (len(sides), True, *integers([bound for *_, bound in sides]))
-    surplus, over = environment.surplus  # of the upper corners, which are the grid's values
-    right, den = (surplus[cell], over) if regret else (zeros(A), 1)
-    variables, promised = [], {}
-    for name, (size, nonneg, bound, scale) in names.items():
-        promise = bound * (1 if regret or not nonneg else -1)
-        variables.append(Variable(name, (size,), nonneg, None if ratio else (promise, scale)))
-        promised[name] = Block(np.zeros(size, int), np.arange(size), promise, scale)
-    families = []
-    if ratio:
-        blocks["rho"] = Block(atom, 0 * atom, -surplus[cell], over)
-        variables.append(Variable("rho", (1,), nonneg=True, goal=(np.ones(1, np.int64), 1)))
-        families.append(Family("level", "criterion", "the ratio is reached", promised, zeros(1)))
-    return variables, [Family("alpha", "criterion", "the goal holds in every cell", blocks, right, den), *families]
+@dataclass(frozen=True)
+class Bracket:
+    """The best rule of every good, nature's distribution on cells where there is one, and why it is no narrower."""
+
+    rules: list[Inner]
+    nature: Outer | None
+    note: str | None
+
+    @property
+    def made(self) -> Rational:
+        """What the rules guarantee."""
+        return sum((rule.value for rule in self.rules[1:]), self.rules[0].value)
+
+    def better(self, other: Bracket | None, maximizes: bool) -> Bracket:
+        """The better of two on either side."""
+        if other is None:
+            return self
+        sign = 1 if maximizes else -1
+        rules = self.rules if sign * self.made >= sign * other.made else other.rules
+        ends = [nature for nature in (self.nature, other.nature) if nature is not None]
+        return Bracket(rules, min(ends, key=lambda nature: sign * nature.value, default=None), None)
+
+    def width(self, maximizes: bool, finite: Rational) -> float:
+        """Of the bracket, with the grid's bound `finite` on nature's side."""
+        sign = 1 if maximizes else -1
+        ends = [finite] if self.nature is None else [finite, self.nature.value]
+        return nearest(min(sign * end for end in ends) - sign * self.made)
 
 
-def _cell(design: Design, ends: list[list[tuple[Fraction, Fraction]]], v: int) -> list[tuple[Fraction, Fraction]]:
-    return [ends[i][k] for i, k in enumerate(design.environment.steps[v].tolist())]
+def bracket(design: Design, finite: Rational, options: Options, until: float | None) -> Bracket | None:
+    """Both ends on cells of the grid's length, halved until the gap is met; None where a program was not solved.
+
+    `finite`: the grid's bound on nature's side. `until`: when to stop, by time.perf_counter().
+    """
+    best: Bracket | None
+    points, best, width = design.environment.points or 1, None, math.inf
+    most = _most(design, None)
+    while True:
+        started = time.perf_counter()
+        options.progress(f"bounding the continuum on {points:,} cells per value")
+        found = _solve(design, points, best, most)
+        if found is None:
+            return best and Bracket(best.rules, best.nature, "the finer programs were not solved in rationals")
+        best = found.better(best, design.maximizes)
+        before, width, most = width, best.width(design.maximizes, finite), _most(design, options.gap)
+        if options.gap is None or width <= options.gap:
+            return Bracket(best.rules, best.nature, None)
+        if _finest(design, 2 * points, best, most) is None:
+            why = f"finer cells would take more than {most:,} rows"
+        elif until is not None and time.perf_counter() + SLOWER * (time.perf_counter() - started) > until:
+            why = "finer cells would take more than the time limit"
+        elif width > SLOW * before:
+            why = f"finer cells, in programs of at most {most:,} rows, no longer help"
+            why += "" if best.nature else ": nature's end is the grid's, refine `points`"
+        else:
+            points *= 2
+            continue
+        note = f"the bracket's width is {width:.3g}, above the gap of {options.gap:.3g}: {why}"
+        return Bracket(best.rules, best.nature, note)
+
+
+def _finest(design: Design, points: int, before: Bracket | None, most: int) -> list[Nodes | None] | None:
+    """Nodes of at most so many cells for every good's rule, then for nature: None for one no finer than before."""
+    goods = goods_apart(design)
+    found: list[Nodes | None] = []
+    known = [None] * (len(goods) + 1) if before is None else [*before.rules, before.nature]
+    for one, old, side in [*zip(goods, known, [0] * len(goods), strict=False), (design, known[-1], 1)]:
+        if side and (len(goods) > 1 or not applies(design)):
+            found.append(None)
+            continue
+        alone = one.environment.count == 1  # whole parts of the grid keep fractions short
+        sizes = (points // k for k in range(1, points + 1)) if alone else range(min(points, MOST_CELLS), 0, -1)
+        nodes = next((nodes for n in sizes if (nodes := _fits(one, n, side, most)) is not None), None)
+        finer = nodes is not None and (old is None or len(nodes[0]) > len(old.nodes[0]))
+        found.append(nodes if finer else None)
+    return found if any(found) else None
+
+
+def _better_rule(design: Design, first: Inner | None, second: Inner | None) -> Inner | None:
+    known = [rule for rule in (first, second) if rule is not None]
+    sign = 1 if design.maximizes else -1
+    return max(known, key=lambda rule: sign * rule.value, default=None)
+
+
+def _solve(design: Design, points: int, before: Bracket | None, most: int) -> Bracket | None:
+    """Both ends on so many cells, or on the most that fit; None where a program was not solved."""
+    nodes = _finest(design, points, before, most) or []
+    rules = []
+    for k, one in enumerate(goods_apart(design)):
+        own = nodes[k]
+        rule = before.rules[k] if own is None and before is not None else own and best_rule(one, own)
+        if before is None and one.environment.count > 1 and (own is None or len(own[0]) <= points) and fits(one):
+            rule = _better_rule(design, rule or None, best_steps(one))
+        if not rule:
+            return None
+        rules.append(rule)
+    old = None if before is None else before.nature
+    nature = best_cells(design, nodes[-1]) if nodes[-1] is not None else old
+    return Bracket(rules, nature, None)

@@ -8,6 +8,7 @@ it would be too large, the certified bound on that side is the one of lotteries.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,13 @@ import numpy as np
 
 from mechopt.models.checking import number
 from mechopt.models.composition import certificate as writing
-from mechopt.models.composition.assess import judge
 from mechopt.models.composition.branching import leaves, proof
-from mechopt.models.composition.continuum import Inner, best_rules, goods_apart, why_not
+from mechopt.models.composition.continuum import Bracket, bracket, why_not
 from mechopt.models.composition.engine import METHODS, Solved, run, split
 from mechopt.models.composition.exactly import ExactPoint, fixed_at, optimum
 from mechopt.models.composition.explain import conflict, require_distributions
-from mechopt.models.composition.tables import Apart, Tables, arrays_of, mechanism_arrays, step_arrays
+from mechopt.models.composition.incumbent import ceiling, incumbent
+from mechopt.models.composition.tables import Apart, Tables, arrays_of, continuum_arrays, linear_rules, mechanism_arrays
 from mechopt.models.inputs import fail
 from mechopt.models.outcome import Bounds, Labelled, Options, Outcome
 from mechopt.solvers.highs import load, read_point, status_of
@@ -42,6 +43,7 @@ def solve(model: Design, options: Options) -> Outcome:
     method = _check_options(options)
     model.require_fits()
     require_distributions(model)
+    until = None if options.time_limit is None else time.perf_counter() + options.time_limit
     options.progress(f"solving: at most {model.size()}")
     solved = run(model, options, method)
     if not solved.status.has_point:
@@ -54,7 +56,7 @@ def solve(model: Design, options: Options) -> Outcome:
     x, y = solved.point.x, solved.point.y
     if options.certificate and solved.status is not Status.USER_LIMIT:
         options.progress("checking every row in rationals")
-        found = _certify(model, solved, options)
+        found = _certify(model, solved, options, until)
         if found is None:
             notes.append("the basis could not be solved in rationals: the bounds are the solver's, not certified")
         else:
@@ -62,7 +64,7 @@ def solve(model: Design, options: Options) -> Outcome:
             notes += more
             low, high = (number(certificate["finite"][end]) for end in ("lower", "upper"))
             value = min(max(value, below(low)), above(high))
-    arrays = arrays_of(model, *solved.whole(x, y)) | step_arrays(model, inner)
+    arrays = arrays_of(model, *solved.whole(x, y)) | continuum_arrays(model, inner)
     quantities = _quantities(model, value, arrays)
     return Outcome(
         solved.status, value, bounds, None, quantities, arrays, solved.statistics, solved.residuals, solved.method,
@@ -71,21 +73,23 @@ def solve(model: Design, options: Options) -> Outcome:
 
 
 def _stopped(model: Design, solved: Solved) -> Outcome:
-    """At a limit without an incumbent: selling nothing, where that is allowed, and the bound of the rows so far."""
-    environment = model.environment
-    seats = environment.count * environment.profiles
-    idle = judge(model, [0] * (seats * environment.goods), [0] * seats)
-    if not idle.feasible or idle.exact is None or not np.isfinite(solved.bound):
+    """At a limit without a mechanism that keeps every row: one known without solving, and the bound of the rows so far.
+
+    Raises SolveError where no such mechanism or bound is known.
+    """
+    found, most = incumbent(model), ceiling(model)
+    proved = solved.arrays.sign * solved.bound if np.isfinite(solved.bound) else most
+    if found is None or found.judgement.exact is None or proved is None:
         raise conflict(model, solved)
-    value, other = float(idle.exact), solved.arrays.sign * solved.bound
-    slip = SLIP * max(1.0, abs(other))
-    bounds = Bounds(min(value, other) - slip, max(value, other) + slip, "finite", False)
-    empty = np.zeros(seats * (environment.goods + 1))
+    value, slip = float(found.judgement.exact), SLIP * max(1.0, abs(proved))
+    if most is not None:
+        proved = min(proved, most) if model.maximizes else max(proved, most)
+    bounds = Bounds(min(value, proved) - slip, max(value, proved) + slip, "finite", False)
     arrays = {
-        **mechanism_arrays(model, empty),
-        "worst_case": Labelled(idle.worst_case, ("profile",), {}, "worst_case"),
+        **mechanism_arrays(model, found.point),
+        "worst_case": Labelled(found.judgement.worst_case, ("profile",), {}, "worst_case"),
     }
-    note = "stopped before any mechanism was found: the one returned sells nothing"
+    note = f"stopped before any mechanism of the program was found: the one returned {found.words}"
     return Outcome(
         solved.status, value, bounds, None, _quantities(model, value, arrays), arrays, solved.statistics,
         solved.residuals, solved.method, None, mechanism(model, arrays), (note,),
@@ -94,15 +98,7 @@ def _stopped(model: Design, solved: Solved) -> Outcome:
 
 def mechanism(model: Design, arrays: Mapping[str, Labelled]) -> Tables | Apart:
     """The mechanism as a function of the bidders' values."""
-    if "step_allocation_1" in arrays:
-        rules = [
-            Tables(
-                one, arrays[f"step_allocation_{j}"].values[:, :, None], arrays[f"step_payment_{j}"].values, between=True
-            )
-            for j, one in enumerate(goods_apart(model), 1)
-        ]
-        return Apart(tuple(rules))
-    return Tables(model, arrays["allocation"].values, arrays["payment"].values)
+    return linear_rules(model, arrays) or Tables(model, arrays["allocation"].values, arrays["payment"].values)
 
 
 def _check_options(options: Options) -> str:
@@ -121,12 +117,12 @@ def _floats(solved: Solved, value: float) -> Bounds:
     return Bounds(min(value, other) - slip, max(value, other) + slip, "finite", False)
 
 
-Certified = tuple[Bounds, dict[str, Any], Any, Any, list[str], list[Inner] | None]
+Certified = tuple[Bounds, dict[str, Any], Any, Any, list[str], Bracket | None]
 
 
-def _certify(model: Design, solved: Solved, options: Options) -> Certified | None:
+def _certify(model: Design, solved: Solved, options: Options, until: float | None) -> Certified | None:
     if solved.arrays.integral.any():
-        return _certify_whole(model, solved)
+        return _certify_whole(model, solved, options)
     point = optimum(solved.composition, solved.arrays, solved.point, {})
     if point is None:
         return None
@@ -137,10 +133,10 @@ def _certify(model: Design, solved: Solved, options: Options) -> Certified | Non
         if point is None:
             return None
         assert len(labels)
-    return _sealed(model, solved, point, None, [])
+    return _sealed(model, solved, point, None, options, until, [])
 
 
-def _certify_whole(model: Design, solved: Solved) -> Certified | None:
+def _certify_whole(model: Design, solved: Solved, options: Options) -> Certified | None:
     """Whole allocations: their payments exactly, and the bound of the relaxation to lotteries."""
     arrays = solved.arrays
     fixed = fixed_at(solved.point.x, arrays.integral)
@@ -162,7 +158,7 @@ def _certify_whole(model: Design, solved: Solved) -> Certified | None:
     else:
         note = (f"HiGHS's branching proves {arrays.sign * solved.bound:.12g} in floats; the tree is too large to "
                 "check, and the certified bound on that side is that of lotteries")  # fmt: skip
-    return _sealed(model, solved, primal, dual, [note], tree)
+    return _sealed(model, solved, primal, dual, options, None, [note], tree)
 
 
 def _basis(arrays: LinearProgram) -> tuple[LinearProgram, Any] | None:
@@ -172,15 +168,20 @@ def _basis(arrays: LinearProgram) -> tuple[LinearProgram, Any] | None:
 
 
 def _sealed(
-    model: Design, solved: Solved, primal: ExactPoint, dual: ExactPoint | None, notes: list[str], tree: Any = None
-) -> Certified:
+    model: Design, solved: Solved, primal: ExactPoint, dual: ExactPoint | None, options: Options, until: float | None,
+    notes: list[str], tree: Any = None,
+) -> Certified:  # fmt: skip
     certificate: dict[str, Any] = {"finite": writing.part(model, solved, primal, dual)}
     if tree is not None:
         certificate["finite"] |= {"tree": writing.listed_tree(model, solved, tree)}
         del certificate["finite"]["nature"]  # the relaxation's, which the tree improves on
-    inner = best_rules(model) if why_not(model) is None else None
-    if inner is not None:
-        certificate["continuum"] = writing.step_part(inner)
+    inner = None
+    if why_not(model) is None:
+        finite = (dual or primal).bound
+        inner = bracket(model, -finite if model.maximizes else finite, options, until)
+        if inner is not None:
+            certificate["continuum"] = writing.continuum_part(inner)
+            notes = [*notes, inner.note] if inner.note else notes
     checks, proved = writing.checked(model, certificate)
     lower, upper = proved["finite"]
     certificate["finite"] |= {"lower": text(lower), "upper": text(upper)}

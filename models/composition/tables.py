@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mechopt.models.composition.continuum import Inner
+from mechopt.models.composition.continuum import Bracket
 from mechopt.models.composition.criteria import laid_out
 from mechopt.models.composition.engine import split
 from mechopt.models.composition.environment import Environment
@@ -28,20 +29,18 @@ class Tables:
     model: Design
     allocation: Array  # (I, P, J)
     payment: Array  # (I, P), money
-    between: bool = False  # whether the tables are a step rule, for all values of the box
 
     def __call__(self, values: Array) -> tuple[Array, Array]:
         """Allocation (..., I, J) and payment (..., I) at values (..., I, J), or (..., J) for one buyer.
 
-        A step rule takes any values of the box. Else one buyer picks what is best for her from the menu of all types,
-        or nothing, and several must have types of the environment. For one good the last axis may be left out. Raises
-        ValueError for other shapes and values.
+        One buyer picks what is best for her from the menu of all types, or nothing; several must have types of the
+        environment. For one good the last axis may be left out. Raises ValueError for other shapes and values.
         """
         environment = self.model.environment
         B, J = environment.count, environment.goods
         v = np.asarray(values, dtype=float)
         shape = v.shape
-        if B == 1 and not self.between:
+        if B == 1:
             if v.shape[-1] != J:
                 raise ValueError(f"expected values (..., {J}), got {v.shape}")
             return self._menu(v)
@@ -53,12 +52,6 @@ class Tables:
         at = np.zeros(len(flat), dtype=np.int64)
         for i in range(B):
             types = np.array([[float(x) for x in t] for t in environment.exact[i]])
-            if self.between:  # a value in (g_{k-1}, g_k] counts as k
-                k = np.searchsorted(types[:, 0], flat[:, i, 0] - 1e-12 * types[-1, 0])
-                if k.max(initial=0) == len(types) or (flat[:, i, 0] < types[0, 0] - 1e-9).any():
-                    raise ValueError(f"expected values of bidder {i + 1} in the box of the environment")
-                at += k * int(environment.strides[i])
-                continue
             far = np.abs(flat[:, i, None, :] - types).max(axis=2)
             if far.min(axis=1).max(initial=0.0) > 1e-9 * max(1.0, float(np.abs(types).max())):
                 raise ValueError(f"expected types of bidder {i + 1}, got values between them")
@@ -80,38 +73,92 @@ class Tables:
 
 
 @dataclass(frozen=True)
-class Apart:
-    """Step rules for all values of the box, one per good."""
+class Linear:
+    """A piecewise-linear mechanism of one good for all values of the box.
 
-    rules: tuple[Tables, ...]
+    `nodes`: per bidder increasing, money. `chance`, `utility`: per bidder and corner, (I, C): place 2k + e of a bidder
+    is end e of her cell k, the last bidder's place moving fastest.
+    """
+
+    nodes: tuple[Array, ...]
+    chance: Array
+    utility: Array
+
+    def __call__(self, values: Array) -> tuple[Array, Array]:
+        """Allocation and payment, (N, I) each, at values (N, I). Raises ValueError outside the box."""
+        bidders = range(len(self.nodes))
+        shape = [2 * (len(own) - 1) for own in self.nodes]
+        cell, share = np.zeros(values.shape, dtype=np.int64), np.zeros(values.shape)
+        for i, own in enumerate(self.nodes):
+            v, slip = values[:, i], 1e-9 * max(1.0, own[-1])
+            if (v < own[0] - slip).any() or (v > own[-1] + slip).any():
+                raise ValueError(f"expected values of bidder {i + 1} in the box of the environment")
+            cell[:, i] = np.clip(np.searchsorted(own, v, side="right") - 1, 0, len(own) - 2)
+            share[:, i] = np.clip((v - own[cell[:, i]]) / np.diff(own)[cell[:, i]], 0.0, 1.0)
+        q, m = np.zeros(values.shape), np.zeros(values.shape)
+        for i in bidders:
+            width = np.diff(self.nodes[i])[cell[:, i]]
+            for others in itertools.product((0, 1), repeat=len(self.nodes) - 1):
+                ends = [*others[:i], 0, *others[i:]]
+                weight = np.prod([share[:, k] if ends[k] else 1 - share[:, k] for k in bidders if k != i], axis=0)
+                at = [2 * cell[:, k] + ends[k] for k in bidders]
+                low = np.ravel_multi_index(at, shape)
+                at[i] = at[i] + 1
+                high, t = np.ravel_multi_index(at, shape), share[:, i]
+                start, rise = self.chance[i, low], self.chance[i, high] - self.chance[i, low]
+                chance, utility = start + t * rise, self.utility[i, low] + width * (t * start + t**2 * rise / 2)
+                q[:, i] += weight * chance
+                m[:, i] += weight * (values[:, i] * chance - utility)
+        return q, m
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Mechanisms for all values of the box, one per good."""
+
+    rules: tuple[Linear, ...]
 
     def __call__(self, values: Array) -> tuple[Array, Array]:
         """Allocation (..., I, J) and payment (..., I) at values (..., I, J); for one buyer (..., J) and (...).
 
         For one good the last axis may be left out. Raises ValueError for other shapes, and values outside the box.
         """
-        bidders, goods = self.rules[0].model.environment.count, len(self.rules)
+        bidders, goods = len(self.rules[0].nodes), len(self.rules)
         v = np.asarray(values, dtype=float)
         full = v[..., None, :] if bidders == 1 and v.shape[-2:] != (1, goods) else v
         if goods == 1 and full.shape[-1] == bidders and full.shape[-2:] != (bidders, 1):
             full = full[..., None]
         if full.shape[-2:] != (bidders, goods):
             raise ValueError(f"expected values (..., {bidders}, {goods}), got {v.shape}")
-        found = [rule(full[..., j : j + 1]) for j, rule in enumerate(self.rules)]
-        q = np.concatenate([chance for chance, _ in found], axis=-1)
-        m = np.sum([paid for _, paid in found], axis=0)
+        found = [rule(full[..., j].reshape(-1, bidders)) for j, rule in enumerate(self.rules)]
+        q = np.stack([chance for chance, _ in found], axis=-1).reshape(full.shape)
+        m = np.sum([paid for _, paid in found], axis=0).reshape(full.shape[:-1])
         return q.reshape(v.shape), m[..., 0] if bidders == 1 and full.ndim > v.ndim else m
 
 
-def step_arrays(model: Design, rules: Sequence[Inner] | None) -> dict[str, Labelled]:
-    """The step rules for all values of the box, by good and cell, where there are any."""
+def continuum_arrays(model: Design, bracket: Bracket | None) -> dict[str, Labelled]:
+    """The mechanisms for all values of the box, by good, bidder and corner of a product of cells."""
     found: dict[str, Labelled] = {}
     bidders = [f"bidder {i + 1}" for i in range(model.environment.count)]
-    for j, rule in enumerate(rules or (), 1):
-        for name, column in (("allocation", rule.q), ("payment", rule.m)):
+    for j, rule in enumerate(bracket.rules if bracket else (), 1):
+        for i, own in enumerate(rule.nodes, 1):
+            nodes = np.array([float(x) for x in own])
+            found[f"nodes_{j}_{i}"] = Labelled(nodes, (f"node_{j}_{i}",), {}, "bound")
+        for name, column in (("chance", rule.q), ("utility", rule.u)):
             table = np.array([nearest(v) for v in column]).reshape(len(bidders), -1)
-            found[f"step_{name}_{j}"] = Labelled(table, ("bidder", f"cell_{j}"), {"bidder": bidders}, "bound")
+            found[f"{name}_{j}"] = Labelled(table, ("bidder", f"corner_{j}"), {"bidder": bidders}, "bound")
     return found
+
+
+def linear_rules(model: Design, arrays: Mapping[str, Labelled]) -> Apart | None:
+    """The mechanism for all values of the box, from its arrays; None where there is none."""
+    if "chance_1" not in arrays:
+        return None
+    return Apart(tuple(
+        Linear(tuple(arrays[f"nodes_{j}_{i}"].values for i in range(1, model.environment.count + 1)),
+               arrays[f"chance_{j}"].values, arrays[f"utility_{j}"].values)
+        for j in range(1, model.environment.goods + 1)
+    ))  # fmt: skip
 
 
 def mechanism_arrays(model: Design, x: Array) -> dict[str, Labelled]:

@@ -183,10 +183,7 @@ class BankAccount:
         return found
 
     def expected_revenue(self) -> Any:
-        """What the mechanism earns from truthful buyers: a Fraction for exact sources.
-
-        By recursion over its states, unless the source knows a shorter way. Raises InputError for too many states.
-        """
+        """What it earns from truthful buyers, a Fraction for exact sources. Raises InputError for too many states."""
         if hasattr(self.source, "expected_revenue"):
             return self.source.expected_revenue()
         known: dict[tuple[int, State], Any] = {}

@@ -9,6 +9,7 @@ welfare grows from period to period.
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ class Whole:
         self.Q = math.lcm(*(x.denominator for x in prior.probabilities))
         self.v = [int(x * self.q) for x in prior.values]
         self.f = [int(x * self.Q) for x in prior.probabilities]
+        sold = [f * v for f, v in zip(self.f, self.v, strict=True)]
+        self.welfare = list(itertools.accumulate(sold[::-1]))[::-1]  # E[v; v >= v_m], over Q q
 
 
 def precision(scale: float, gap: float) -> tuple[int, int]:
@@ -139,7 +142,7 @@ def _points(
         least = here * unit - (mean << fine)
         later = sum(f * after.mixed(least + (r * whole.Q << fine), unit)
                     for f, r in zip(whole.f, rent, strict=True))  # fmt: skip
-        now = sum(x * sum(f * v for f, v in zip(whole.f[m:], whole.v[m:], strict=True)) for m, x in prices)
+        now = sum(x * whole.welfare[m] for m, x in prices)
         value = later * (over // (whole.Q * after.over << SHARE)) + now * (over // unit)
         if here not in listed or listed[here][0] < value:
             listed[here] = (value, prices)

@@ -20,25 +20,35 @@ from mechopt.solvers.program import Array
 if TYPE_CHECKING:
     from mechopt.models.dynamic.value_brackets import Bracket, Period
 
-STEPS = 50
+STEPS = 40
 CLOSE = 1e-7  # complementarity at the end, relative to the money at stake
+ARRIVED = 8.0  # the same at which a problem counts as solved, in units of CLOSE
 FLOOR = 1e-300
-NEAR = 1e-9  # breakpoints nearer than this share of the range are moved apart
+LIGHT = 1e-7  # smaller chances of a price are left out
+NEAR = 1e-9  # breakpoints are at least this share of the range apart
 
 
 class Smooth:
-    """W' as a falling piecewise-linear function of y: the slopes at which points were found, joined."""
+    """W' as a falling piecewise-linear function of y: the slopes at which points were found, joined.
 
-    def __init__(self, after: Bracket) -> None:
+    Where W has a kink, from slope s to s', W' falls over a width of about `soft` (1/s' - 1/s): Newton steps would jump
+    to and fro across anything steeper.
+    """
+
+    def __init__(self, after: Bracket, soft: float) -> None:
         assert after.touch is not None
         order = np.lexsort((-after.touch[1], after.touch[0]))
         y, slope = after.touch[0][order], np.minimum.accumulate(after.touch[1][order])
-        apart = NEAR * max(float(y[-1]), FLOOR)
-        first = max(int(np.searchsorted(y, apart)) - 1, 0)  # at the left end only the last slope counts
-        y, slope = y[first:] - y[first], slope[first:]
-        y = np.maximum.accumulate(y + apart * np.arange(len(y)))
-        self.y = np.append(y, max(float(after.U[-1]), float(y[-1]) * (1 + 1e-6) + apart))
-        self.s = np.append(slope, 0.0)
+        end = max(float(after.U[-1]), float(y[-1]), FLOOR)
+        y, slope = np.append(y, end), np.append(slope, 0.0)
+        width = soft * -np.diff(slope) / np.maximum(slope[:-1], 1.0) / np.maximum(slope[1:], 1.0) + NEAR * end
+        room = np.concatenate([[0.0], np.cumsum(width)])
+        right = np.maximum.accumulate(y - room) + room
+        left = np.minimum.accumulate((y - room)[::-1])[::-1] + room
+        y = (left + right) / 2  # kinks become wider on both sides alike
+        first = max(int(np.searchsorted(y, 0.0, side="right")) - 1, 0)
+        self.y, self.s = y[first:], slope[first:]
+        self.y[0] = 0.0
         self.bend = np.diff(self.s) / np.diff(self.y)
 
     def __call__(self, y: Array) -> tuple[Array, Array]:
@@ -49,15 +59,19 @@ class Smooth:
         return slope, np.where(inside, self.bend[k], 0.0)
 
 
-def offers(period: Period, after: Bracket, beta: Array) -> tuple[Array, Array, Array]:
-    """Lotteries (M, n), lowest balances (M,) and parents (M, n) for slopes beta (M,); the highest value is positive."""
-    curve = Smooth(after)
+def offers(period: Period, after: Bracket, beta: Array, soft: float) -> tuple[Array, Array, Array, Any]:
+    """Lotteries (M, n), lowest balances (M,), parents (M, n) and which have arrived (M,), for slopes beta (M,).
+
+    `soft`: money by which kinks may be smoothed. The highest value has to be positive.
+    """
+    curve = Smooth(after, soft)
     n, M = len(period.v), len(beta)
     d = np.diff(period.v)
     money = float(period.f @ np.abs(period.v))
     w, z = np.full((n, M), 1.0 / n), np.full((n, M), money)
     low, zeta = np.full(M, max(float(after.U[-1]), money) * 0.1), np.full(M, 1.0)
     mu = np.full(M, money / n)
+    gap = mu
     for _ in range(STEPS):
         x = np.cumsum(w, axis=0)
         y = low + np.concatenate([np.zeros((1, M)), np.cumsum(d[:, None] * x[:-1], axis=0)])
@@ -75,7 +89,8 @@ def offers(period: Period, after: Bracket, beta: Array) -> tuple[Array, Array, A
             break
     x = np.cumsum(w, axis=0)
     y = low + np.concatenate([np.zeros((1, M)), np.cumsum(d[:, None] * x[:-1], axis=0)])
-    return np.where(w.T < 1e-10, 0.0, w.T), low, curve(y)[0].T
+    w = np.where(w < LIGHT, 0.0, w)
+    return (w / w.sum(axis=0)).T, low, curve(y)[0].T, gap <= ARRIVED * CLOSE * money / n
 
 
 def _newton(

@@ -128,7 +128,8 @@ class SinglePolicy:
 
     def _next(self, t: int, q: int) -> Sequence[Mixture]:
         """Where every type goes from a point."""
-        return self._links(t, q)
+        found: Sequence[Mixture] = self._links(t, q)
+        return found
 
     @cached_property
     def _links(self) -> Any:

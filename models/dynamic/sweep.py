@@ -20,24 +20,26 @@ S_m being the sum of virtual values from v_m upwards: their maximum irons them. 
 at few U, reads g from the multipliers and x from the solution, and adds a U where two tangents meet too high above
 their chord, weighed by how likely the balance comes there.
 
+Where W_t has many pieces, interior-point steps for many slopes at once take the place of linear programs.
+
 Source: Mirrokni, Paes Leme, Tang, Zuo (2018), Section 4, where value functions are bounded from below.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse as sp
 
 from mechopt.models.distributions import Distribution
-from mechopt.models.dynamic.interior import offers
+from mechopt.models.dynamic.period_arrays import period_program
+from mechopt.models.dynamic.slopes import coarse, from_slopes, plan, steepest
 from mechopt.models.dynamic.value_brackets import Bracket, Period, flat, hull, least, nothing, points, tangents
 from mechopt.models.dynamic.visits import Visits, forward
 from mechopt.models.outcome import Progress
-from mechopt.solvers.linear import LinearProgram
 from mechopt.solvers.program import Array
 from mechopt.solvers.resolve import Resolver
 
@@ -45,31 +47,12 @@ TINY = 1e-13  # heights below this, relative to the value, are rounding
 POINTS = 2000  # of a period at most
 COARSE, FIRST = 0.02, 3.5  # width the first pass aims at, relative to all welfare; of the second, relative to the gap
 MOST_PASSES = 12
-VALUES, PIECES = 16, 24  # from how many values and tangents on the first pass goes without linear programs
-COARSE_SLOPES = np.concatenate([np.linspace(0.02, 1.5, 24), np.geomspace(1.7, 1e4, 24)])
+VALUES, PIECES = 16, 24  # Newton steps: from how many values and tangents on
+SMOOTH, SMOOTHEST = 20, 2000  # and from how many pieces W_t may have, per slope and in all
+QUICK = 5e-6  # narrower brackets than this, relative to all welfare, need linear programs everywhere
+SOFT, SHARE = 0.2, 0.7  # of a period's share of the gap: by how much kinks are smoothed, and for linear programs
+DENSER, SLOW = 1.25, 0.9  # more slopes per pass, and what they must leave of the gap, or linear programs go on
 RATIO = 1e-7  # a new point is at least this far from its neighbours, relative to their distance
-
-
-def period_program(period: Period, after: Bracket) -> LinearProgram:
-    """The program of a period with W_t the least of tangents, as arrays; its last row fixes U.
-
-    Columns: w_m (n), y_1, then the segments z_jk of every y_j; rows: y_j (n), sum w <= 1, U.
-    """
-    n, K = len(period.v), len(after.slope)
-    meet = np.diff(after.intercept) / -np.diff(after.slope)  # where tangents k and k + 1 cross
-    length = np.append(np.diff(np.concatenate([[0.0], np.maximum.accumulate(np.maximum(meet, 0.0))])), np.inf)
-    rows = sp.vstack([
-        sp.hstack([sp.csr_array(-period.rent), sp.csr_array(-np.ones((n, 1))),
-                   sp.kron(sp.identity(n), np.ones((1, K)), format="csr")]),
-        sp.csr_array((np.ones(n), (np.zeros(n, int), np.arange(n))), shape=(1, n + 1 + n * K)),
-        sp.csr_array((np.append(period.f @ period.rent, 1.0), (np.zeros(n + 1, int), np.arange(n + 1))),
-                     shape=(1, n + 1 + n * K)),
-    ], format="csc")  # fmt: skip
-    cost = -np.concatenate([period.welfare, [0.0], np.outer(period.f, after.slope).ravel()])
-    lower = np.concatenate([np.zeros(n), [-np.inf], [0.0]])
-    upper = np.concatenate([np.zeros(n), [1.0], [0.0]])
-    high = np.concatenate([np.full(n + 1, np.inf), np.tile(length, n)])
-    return LinearProgram(cost, rows, lower, upper, np.zeros(len(cost)), high, np.zeros(len(cost), bool))
 
 
 @dataclass
@@ -187,19 +170,20 @@ class _Sweeping:
     def __init__(self, periods: list[Period], gap: float, limit: float, progress: Progress) -> None:
         self.started = time.monotonic()
         self.periods, self.gap, self.limit, self.progress = periods, gap, limit, progress
-        self.top = tops(periods)
+        self.top, self.steep = tops(periods), steepest(periods)
         self.scale = float(sum(p.f @ np.abs(p.v) for p in periods)) + 1e-300
         self.programs = self.steps = 0
+        self.slopes: list[Array] | None = [coarse(float(s)) for s in self.steep[:-1]]  # None: linear programs only
+        self.density, self.best, self.misses = 1.0, np.inf, 0
 
     def late(self) -> bool:
         return time.monotonic() - self.started > self.limit
 
     def run(self) -> Sweep:
         """All passes."""
-        found, last = None, None
+        found, visits = None, None
         allowed = max(self.gap * 8, COARSE * self.scale)
         for passes in range(1, MOST_PASSES + 1):
-            visits: list[Visits] | None = None if last is None else forward(self.periods, last[:-1])
             brackets = self.sweep_back(allowed / len(self.periods), visits, found is not None)
             if brackets is None:
                 break
@@ -210,44 +194,50 @@ class _Sweeping:
             self.progress(f"pass {passes}: [{low:.9g}, {high:.9g}], {self.programs} programs, {self.steps} by steps")
             if found.finished or self.late():
                 break
-            last = brackets
-            near = 0.8 * allowed * min(1.0, self.gap / (high - low))
-            allowed = min(FIRST * self.gap, 0.5 * allowed) if passes == 1 else near
+            visits = forward(self.periods, brackets[:-1])
+            stepped = self.slopes is not None
+            self.aim(brackets, visits, high - low, passes)
+            if self.slopes is not None:
+                allowed = SHARE * self.gap
+            elif stepped:
+                allowed = min(FIRST * self.gap, 0.5 * COARSE * self.scale)
+            else:
+                allowed *= 0.8 * min(1.0, self.gap / (high - low))
         assert found is not None
         return found
+
+    def aim(self, brackets: list[Bracket], visits: list[Visits], width: float, passes: int) -> None:
+        """Slopes for the next pass, more of them when this one was too wide; none when more do not help."""
+        quick = self.gap > QUICK * self.scale and any(len(p.v) >= VALUES for p in self.periods)
+        self.misses += width > SLOW * self.best
+        if self.slopes is None or not quick or self.misses > 1:
+            self.slopes = None
+            return
+        if passes > 1:
+            self.best = min(width, self.best)
+            self.density *= max(DENSER, 1.05 * float(np.sqrt(width / self.gap)))
+        self.slopes = plan(brackets, visits, self.steep, self.gap, self.density)
 
     def sweep_back(self, allowed: float, visits: list[Visits] | None, may_stop: bool) -> list[Bracket] | None:
         """One pass from the last period to the first; None when it was stopped."""
         brackets = [nothing()]
         for t in reversed(range(len(self.periods))):
-            seen = visits[t] if visits else None
-            made = self.by_steps(t, brackets[-1]) if visits is None else None
+            made = self.by_steps(t, brackets[-1], allowed, visits is None)
             if made is None:
-                made = bracket(self.periods[t], brackets[-1], self.top[t], allowed, seen)
+                made = bracket(self.periods[t], brackets[-1], self.top[t], allowed, visits[t] if visits else None)
                 self.programs += made.programs
             brackets.append(made)
             if may_stop and self.late():
                 return None
         return brackets[::-1]
 
-    def by_steps(self, t: int, after: Bracket) -> Bracket | None:
-        """W_{t-1} for the first pass without a linear program; None where pieces are few, so that one is better."""
-        period = self.periods[t]
-        if len(period.v) < VALUES or len(after.slope) < PIECES or period.v[-1] <= 0:
+    def by_steps(self, t: int, after: Bracket, allowed: float, first: bool) -> Bracket | None:
+        """W_{t-1} without a linear program; None where kinks are few and matter, or where steps do not arrive."""
+        period, slopes = self.periods[t], self.slopes
+        if slopes is None or len(period.v) < VALUES or len(after.slope) < PIECES or period.v[-1] <= 0:
             return None
-        beta = np.append(COARSE_SLOPES, max(2 * after.slope[0], 2e4))[::-1]
-        self.steps += len(beta)
-        return from_slopes(period, after, beta)
-
-
-def from_slopes(period: Period, after: Bracket, beta: Array) -> Bracket:
-    """W_{t-1} from the tangents and points that Newton steps offer at slopes."""
-    n = len(period.v)
-    prices, lowest, parents = offers(period, after, beta)
-    y = lowest[:, None] + prices @ period.rent.T
-    ends = np.zeros((2, n))
-    ends[0, -1] = ends[1, int(np.searchsorted(period.v, 0.0))] = 1.0
-    U, w, prices = points(period, after, np.append(y @ period.f, [0.0, 0.0]), np.vstack([prices, ends]))
-    slope, intercept, parents = tangents(period, after, np.append(beta, 0.0), np.vstack([parents, np.zeros(n)]))
-    touch = (y @ period.f, beta)
-    return Bracket(*least(slope, intercept, parents), *hull(U, w, prices), touch)
+        pieces = math.prod(len(p.v) for p in self.periods[t + 1 :])
+        if not first and pieces < max(SMOOTH * len(slopes[t]), SMOOTHEST):
+            return None
+        self.steps += len(slopes[t])
+        return from_slopes(period, after, slopes[t], self.top[t], SOFT * allowed)
