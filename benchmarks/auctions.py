@@ -25,11 +25,11 @@ from registry import Row, at_most, benchmark, holds, race
 from scipy.optimize import linprog
 
 import mechopt as mo
-from mechopt.models.moment_auction_nature import reply
-from mechopt.models.moment_auction_theory import lottery_revenue, second_price_revenue
-from mechopt.models.myerson_mechanism import mechanism_file
+from mechopt.models.auctions.moment_auction_nature import reply
+from mechopt.models.auctions.moment_auction_theory import lottery_revenue, second_price_revenue
+from mechopt.models.auctions.myerson_mechanism import mechanism_file
+from mechopt.models.auctions.standard_auctions import first_price
 from mechopt.models.outcome import Options
-from mechopt.models.standard_auctions import first_price
 from mechopt.solvers.highs import solve as highs
 
 PEER = Path(__file__).with_name("peer_mechaudit.py")

@@ -100,7 +100,7 @@ ENGINES = (
     Engine(
         "regret pricing, rows, two goods", "types", (15, 30, 60), (4, 6, 8),
         lambda n: mo.RegretPricing(upper=[1, 1], points=n), lambda n: (n + 1) ** 2, {"method": "rows"},
-        ("mechopt.models.regret_rows:violated",),
+        ("mechopt.models.regret.regret_rows:violated",),
     ),
     Engine(
         "regret auction, orbits", "profiles", (10, 20, 30), (3, 4, 5),

@@ -13,8 +13,8 @@ from phases import Family, Size, compare
 from registry import Row, benchmark
 
 import mechopt as mo
-from mechopt.models.myerson_mechanism import mechanism_file
-from mechopt.models.regret_pricing import grid_optimum
+from mechopt.models.auctions.myerson_mechanism import mechanism_file
+from mechopt.models.regret.regret_pricing import grid_optimum
 
 HALF = Fraction(1, 2)
 WEIGHTS = (3, 1, 4, 1, 5, 9, 2, 6)  # chances of the values 1, 2, ..., up to a factor: not regular

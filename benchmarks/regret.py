@@ -16,7 +16,7 @@ import numpy as np
 from registry import Row, at_most, benchmark, holds, race
 
 import mechopt as mo
-from mechopt.models.regret_pricing import grid_optimum
+from mechopt.models.regret.regret_pricing import grid_optimum
 from mechopt.solvers.rational import rational
 
 

@@ -9,8 +9,8 @@ import cvxpy as cp
 from registry import Row, at_most, benchmark, holds, race
 
 import mechopt as mo
-from mechopt.models.regret_auction_orbits import orbits, program
-from mechopt.models.regret_pricing import grid_optimum
+from mechopt.models.regret.regret_auction_orbits import orbits, program
+from mechopt.models.regret.regret_pricing import grid_optimum
 from mechopt.solvers.highs import solve
 
 

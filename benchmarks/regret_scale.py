@@ -22,12 +22,12 @@ import scipy.sparse as sp
 from registry import Row, at_most, benchmark, holds
 
 import mechopt as mo
-from mechopt.models import regret_check
 from mechopt.models.outcome import Options
-from mechopt.models.regret_engines import Finite, by_rows, by_sweep, lattice
-from mechopt.models.regret_pricing import grid_optimum
-from mechopt.models.regret_rows import TILT, core, incentive_rows, solve_rows, violated
-from mechopt.models.regret_sweep import sweep
+from mechopt.models.regret import regret_check
+from mechopt.models.regret.regret_engines import Finite, by_rows, by_sweep, lattice
+from mechopt.models.regret.regret_pricing import grid_optimum
+from mechopt.models.regret.regret_rows import TILT, core, incentive_rows, solve_rows, violated
+from mechopt.models.regret.regret_sweep import sweep
 from mechopt.solvers.highs import load, status_of
 from mechopt.solvers.linear import LinearProgram
 from mechopt.solvers.program import Array, Status
@@ -274,8 +274,8 @@ def growth(function: Callable[[mo.RegretPricing], Any], goods: int, sizes: list[
 @benchmark(
     "growth",
     "Growth of time in the number of types N",
-    """Slope of log seconds in log N, by least squares, for the sweep and for the rows engine (models.regret_rows,
-    every round included). The number of incentive rows grows with the exponent 2.""",
+    """Slope of log seconds in log N, by least squares, for the sweep and for the rows engine (regret_rows, every round
+    included). The number of incentive rows grows with the exponent 2.""",
 )
 def exponents(smoke: bool) -> list[Row]:
     runs = {
@@ -314,8 +314,8 @@ def checked(model: mo.RegretPricing, engine: Callable[[mo.RegretPricing, Options
 @benchmark(
     "exact-check",
     "The exact check of all rows against the solve",
-    """Seconds of the exact check (models.regret_check, the finite part, both ends) over seconds of the engine that
-    made the certificate. On the box the certificate has one table per good, and the rows of each good imply those
+    """Seconds of the exact check (regret_check, the finite part, both ends) over seconds of the engine that made
+    the certificate. On the box the certificate has one table per good, and the rows of each good imply those
     of the product: what the checker sees is 2 x 61^2 rows, not 3,721^2. The same instance by the rows engine, and
     the set cut by a budget, have one table over all types, and the checker goes through all N^2 rows.""",
 )

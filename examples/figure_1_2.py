@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import mechopt as mo
-from mechopt.models.moment_auction_theory import second_price_revenue
+from mechopt.models.auctions.moment_auction_theory import second_price_revenue
 from mechopt.style import GREEN, MAP, RED, canvas, dress
 
 path = Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.mkdtemp()) / "figure_1_2.png")

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import mechopt as mo
-from mechopt.models.moment_auction_theory import best_reserve, lottery_revenue
+from mechopt.models.auctions.moment_auction_theory import best_reserve, lottery_revenue
 from mechopt.style import BLUE, GREEN, ORANGE, canvas, dress
 
 path = Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.mkdtemp()) / "figure_1_5.png")

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 import mechopt as mo
-from mechopt.models.regret_auction_theory import auction_with_reserves, nature_draw, optimal_auction
+from mechopt.models.regret.regret_auction_theory import auction_with_reserves, nature_draw, optimal_auction
 
 UPPER = np.array([1.0, 2.0])
 VALUE = UPPER.sum() / math.e

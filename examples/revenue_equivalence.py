@@ -10,7 +10,7 @@ import numpy as np
 from scipy.integrate import quad
 
 import mechopt as mo
-from mechopt.models.standard_auctions import all_pay, first_price, second_price
+from mechopt.models.auctions.standard_auctions import all_pay, first_price, second_price
 from mechopt.solvers.highs import solve
 from mechopt.solvers.program import Program
 

@@ -9,7 +9,7 @@ import math
 import cvxpy as cp
 import numpy as np
 
-from mechopt.models.regret_theory import nature_cdf, optimal_mechanism
+from mechopt.models.regret.regret_theory import nature_cdf, optimal_mechanism
 from mechopt.solvers.highs import solve
 from mechopt.solvers.program import Program
 

@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from mechopt.auditing import audit as audit
     from mechopt.instance import Instance as Instance
     from mechopt.instance import load as load
+    from mechopt.models.auctions.independent_auction import IndependentAuction as IndependentAuction
+    from mechopt.models.auctions.moment_auction import MomentAuction as MomentAuction
+    from mechopt.models.auctions.myerson_auction import MyersonAuction as MyersonAuction
+    from mechopt.models.auctions.robust_auction import RobustAuction as RobustAuction
     from mechopt.models.clairvoyance.auction import NonClairvoyantAuction as NonClairvoyantAuction
     from mechopt.models.clairvoyance.gap import NonClairvoyantGap as NonClairvoyantGap
     from mechopt.models.clairvoyance.money_burning import MoneyBurning as MoneyBurning
     from mechopt.models.design import Design as Design
     from mechopt.models.distributions import Distribution as Distribution
     from mechopt.models.dynamic.dynamic_auction import DynamicAuction as DynamicAuction
-    from mechopt.models.independent_auction import IndependentAuction as IndependentAuction
     from mechopt.models.inputs import InputError as InputError
-    from mechopt.models.moment_auction import MomentAuction as MomentAuction
-    from mechopt.models.myerson_auction import MyersonAuction as MyersonAuction
     from mechopt.models.outcome import Bounds as Bounds
     from mechopt.models.outcome import ClosedForm as ClosedForm
     from mechopt.models.pivot.contract import OptimalContract as OptimalContract
     from mechopt.models.pivot.index import VirtualIndex as VirtualIndex
     from mechopt.models.pivot.virtual_pivot import VirtualPivot as VirtualPivot
-    from mechopt.models.posted_prices import PostedPrices as PostedPrices
-    from mechopt.models.regret_auction import RegretAuction as RegretAuction
-    from mechopt.models.regret_pricing import RegretPricing as RegretPricing
-    from mechopt.models.robust_auction import RobustAuction as RobustAuction
+    from mechopt.models.prices.posted_prices import PostedPrices as PostedPrices
+    from mechopt.models.regret.regret_auction import RegretAuction as RegretAuction
+    from mechopt.models.regret.regret_pricing import RegretPricing as RegretPricing
     from mechopt.result import Result as Result
     from mechopt.solvers.program import Program as Program
     from mechopt.solvers.program import Solution as Solution
@@ -55,21 +55,21 @@ _HOMES = {
     "Design": "mechopt.models.design",
     "Distribution": "mechopt.models.distributions",
     "DynamicAuction": "mechopt.models.dynamic.dynamic_auction",
-    "IndependentAuction": "mechopt.models.independent_auction",
+    "IndependentAuction": "mechopt.models.auctions.independent_auction",
     "InputError": "mechopt.models.inputs",
     "Instance": "mechopt.instance",
-    "MomentAuction": "mechopt.models.moment_auction",
+    "MomentAuction": "mechopt.models.auctions.moment_auction",
     "MoneyBurning": "mechopt.models.clairvoyance.money_burning",
-    "MyersonAuction": "mechopt.models.myerson_auction",
+    "MyersonAuction": "mechopt.models.auctions.myerson_auction",
     "NonClairvoyantAuction": "mechopt.models.clairvoyance.auction",
     "NonClairvoyantGap": "mechopt.models.clairvoyance.gap",
     "OptimalContract": "mechopt.models.pivot.contract",
-    "PostedPrices": "mechopt.models.posted_prices",
+    "PostedPrices": "mechopt.models.prices.posted_prices",
     "Program": "mechopt.solvers.program",
-    "RegretAuction": "mechopt.models.regret_auction",
-    "RegretPricing": "mechopt.models.regret_pricing",
+    "RegretAuction": "mechopt.models.regret.regret_auction",
+    "RegretPricing": "mechopt.models.regret.regret_pricing",
     "Result": "mechopt.result",
-    "RobustAuction": "mechopt.models.robust_auction",
+    "RobustAuction": "mechopt.models.auctions.robust_auction",
     "Runs": "mechopt.sweeping.runs",
     "Solution": "mechopt.solvers.program",
     "SolveError": "mechopt.solvers.program",

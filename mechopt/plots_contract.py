@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mechopt.result import Result
 
+NAMED = 5  # contracts with the signal they are for
 FINE = 201  # signals at which a continuum is drawn
 
 
@@ -50,7 +51,7 @@ def _menu(axis: Any, menu: Any, rows: Any) -> None:
     fees = np.array([offer.fee for _, offer in rows])
     few = {"marker": ".", "markersize": 5} if len(rows) < 60 else {}
     axis.plot(x, fees, color=BLUE, linewidth=1.5, **few)
-    for k in np.linspace(0, len(rows) - 1, 5).astype(int):
+    for k in np.unique(np.linspace(0, len(rows) - 1, NAMED).round().astype(int)):
         axis.annotate(f"{rows[k][0]:.3g}", (x[k], fees[k]), fontsize=7.5, xytext=(4, 4), textcoords="offset points")
         axis.plot([x[k]], [fees[k]], "o", color=BLUE, markersize=4)
     dress(axis, "menu (numbers: for which signal)", label, "fee at t = 0, money")

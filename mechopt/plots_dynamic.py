@@ -10,7 +10,7 @@ import numpy as np
 from mechopt.models.dynamic.single_policy import policy_of
 from mechopt.models.inputs import fail
 from mechopt.plots_dynamic_path import path_picture
-from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress
+from mechopt.style import BLUE, GREEN, GREY, MAP, ORANGE, RED, canvas, dress, shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 KINDS = ("value-functions", "allocation", "horizon", "path")
 COLOURS = (BLUE, ORANGE, GREEN, RED)
 SHOWN = 4  # periods drawn
+SURE = 0.999  # everybody is served from this chance of the lowest price on
 FINE = 121  # balances of a map
+FEW = 6  # values up to which each has its tick
 LONGEST = 24  # horizons drawn one by one
 
 
@@ -29,11 +31,10 @@ def picture(result: Result, kind: str | None = None) -> Figure:
 
     For several buyers, whose value functions have several arguments, the sample path only. Raises InputError else.
     """
-    if kind not in (None, *KINDS):
-        raise fail("--kind", " or ".join(KINDS), kind)
-    if "promise_1" not in result.arrays:
-        if kind not in (None, "path"):
-            raise fail("--kind", "path, the one picture for several buyers", kind)
+    alone = "promise_1" in result.arrays
+    if kind not in (None, *(KINDS if alone else ("path",))):
+        raise fail("--kind", " or ".join(KINDS) if alone else "path, the one picture for several buyers", kind)
+    if not alone:
         kind = "path"
     if kind == "path":
         return path_picture(result)
@@ -73,17 +74,19 @@ def _allocation(result: Result) -> Figure:
     chosen = _chosen(result.quantities["periods"])
     figure, axes = canvas(1, len(chosen), f"{_title(result)}: chance of a sale", width=3.4, height=3.4)
     source = policy_of(result.model.periods, result.arrays)
+    rows = [pair for t in chosen for pair in zip(source.points[t - 1].U, source.points[t - 1].prices, strict=True)]
+    partial = [float(U) for U, prices in rows if prices[0] < SURE]
+    balances = np.linspace(0, max(1.25 * max(partial, default=0.0), 1e-9), FINE)
     for axis, t in zip(axes[0], chosen, strict=True):
         prior = result.model.periods[t - 1][0]
         listed = source.points[t - 1]
-        full = [float(U) for U, row in zip(listed.U, listed.prices, strict=True) if row[0] < 1]
-        top = max(1.25 * full[-1] if full else 0.0, float(listed.U[min(1, len(listed.U) - 1)]))
-        balances = np.linspace(0, max(top, 1e-9), FINE)
         table = np.array([source.decide(t - 1, listed.around(Fraction(b)))[0] for b in balances.tolist()], dtype=float)
         drawn = axis.pcolormesh(prior.v, balances, table, cmap=MAP, vmin=0, vmax=1, shading="nearest", rasterized=True)
+        if len(prior) <= FEW:
+            axis.set_xticks(prior.v)
         dress(axis, f"period {t}", "value, money", "balance and promise, money")
         axis.grid(False)
-    figure.colorbar(drawn, ax=axes[0], shrink=0.8)
+    shades(drawn, list(axes[0]), "chance of a sale", shrink=0.8)
     return figure  # type: ignore[no-any-return]
 
 
@@ -105,6 +108,8 @@ def _horizon(result: Result) -> Figure:
     axes[0, 1].plot(last, ratio, color=BLUE, marker=".")
     dress(axes[0, 0], "revenue", "periods", "money")
     dress(axes[0, 1], "over the best price in every period", "periods", "ratio")
+    for axis in axes[0]:
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].legend(fontsize=7.5, frameon=False)
     return figure  # type: ignore[no-any-return]
 

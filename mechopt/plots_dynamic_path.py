@@ -62,10 +62,18 @@ def _account(axis: Any, run: Run, others: list[Run], buyer: int) -> None:
     axis.bar(time - 0.12, -spend, 0.22, color=RED, alpha=0.85, label="spend (below zero: taken)")
     axis.bar(time + 0.12, deposit, 0.22, color=GREEN, alpha=0.85, label="deposit (below zero: given up)")
     axis.axhline(0, color=GREY, linewidth=0.8)
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high + 0.38 * (high - low))  # room for the legend
+    _room(axis, 0.38)
     dress(axis, f"buyer {buyer + 1}: the account", "period", "money")
     axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _room(axis: Any, above: float) -> None:
+    """Room for the legend above, and below, where bars of no height would let the axis cut lines and marks at zero."""
+    low, high = axis.get_ylim()
+    if axis.dataLim.height < 1e-9:  # nothing but zeros
+        low, high = 0.0, 1.0
+    low = min(low, -0.06 * (high - low))
+    axis.set_ylim(low, high + above * (high - low))
 
 
 def _trade(axis: Any, run: Run, buyer: int) -> None:
@@ -82,7 +90,6 @@ def _trade(axis: Any, run: Run, buyer: int) -> None:
     )  # fmt: skip
     axis.axhline(0, color=GREY, linewidth=0.8)
     axis.set_xlim(0.4, run.period + 0.6)
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high + 0.3 * (high - low))
+    _room(axis, 0.3)
     dress(axis, f"buyer {buyer + 1}: value, allocation, payment", "period", "money")
     axis.xaxis.get_major_locator().set_params(integer=True)

@@ -45,7 +45,7 @@ def _mechanism(result: Result, axis: Any) -> None:
 
 def _reserves(result: Result, axis: Any) -> None:
     """The theorem's curve over all reserves, and this result's point on it."""
-    from mechopt.models.moment_auction_theory import second_price_revenue
+    from mechopt.models.auctions.moment_auction_theory import second_price_revenue
 
     bidders, mean = result.model.bidders, float(result.model.mean)
     reserves = np.linspace(0, 1, FINE)

@@ -22,10 +22,12 @@ POINTS = 9  # horizons of the regret's curve
 
 def picture(result: Result, kind: str | None = None) -> Figure:
     """Accounts (`paths`), or the regret for horizons up to T (`regret`). Raises InputError for another kind."""
-    kinds = ("paths", "regret") if result.model.mechanism == "asymptotic" else ("paths",)
+    asymptotic = result.model.mechanism == "asymptotic"
+    kinds = (*(["paths"] if _accounts(result) else []), *(["regret"] if asymptotic else []))
     kind = kind or kinds[-1]
     if kind not in kinds:
-        raise fail("--kind", " or ".join(kinds), kind)
+        hint = "" if "paths" in kinds else "paths are there with samples = 100"
+        raise fail("--kind", " or ".join(kinds), kind, hint)
     return _regret(result) if kind == "regret" else _paths(result)
 
 
@@ -35,16 +37,20 @@ def _title(result: Result) -> str:
     return f"{result.document['name'] or 'non-clairvoyant-auction'}: expected revenue {result.value:.6g}{more}"
 
 
+def _accounts(result: Result) -> list[str]:
+    """What is known of the accounts, expected or on simulated paths."""
+    return [n for n in ("balance", "spend") if f"expected_{n}" in result.arrays or f"path_{n}" in result.arrays]
+
+
 def _paths(result: Result) -> Figure:
-    names = [n for n in ("balance", "spend") if f"expected_{n}" in result.arrays or f"path_{n}" in result.arrays]
-    if not names:
-        raise fail("samples", "simulated paths, or a count of balances, to draw", "neither", "set samples = 100")
+    names = _accounts(result)
     figure, axes = canvas(1, len(names), _title(result), width=5, height=3.4)
     for axis, name in zip(axes[0], names, strict=True):
         _account(axis, result, name)
     if len(names) == 1 and result.model.mechanism == "asymptotic" and "free" in result.arrays:
         _phases(axes[0, 0], result)
-    axes[0, 0].legend(fontsize=8, frameon=False)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 * len(names), fontsize=8, frameon=False)
     return figure  # type: ignore[no-any-return]
 
 
@@ -52,7 +58,7 @@ def _account(axis: Any, result: Result, name: str) -> None:
     periods = np.arange(1, result.model.horizon + 1)
     few = {"marker": "o", "markersize": 4} if len(periods) <= 30 else {}
     for i, colour in zip(range(result.model.buyers), COLOURS, strict=False):
-        label = f"buyer {i + 1}"
+        label = f"buyer {i + 1}, simulated"
         if f"path_{name}" in result.arrays:
             for row in result.arrays[f"path_{name}"].values[:SHOWN, :, i]:
                 axis.plot(
@@ -71,17 +77,21 @@ def _account(axis: Any, result: Result, name: str) -> None:
     if few:
         axis.set_xticks(periods[:: max(1, len(periods) // 10)])
     when = "after the period" if name == "balance" else "in the period"
-    dress(axis, f"{name} {when}: expected, and simulated paths", "period", "money")
+    known = (("expected", f"expected_{name}"), ("simulated paths", f"path_{name}"))
+    what = ", and ".join(words for words, array in known if array in result.arrays)
+    dress(axis, f"{name} {when}: {what}", "period", "money")
 
 
 def _phases(axis: Any, result: Result) -> None:
     free = result.arrays["free"].values
-    for i, colour in zip(range(len(free)), COLOURS, strict=False):
-        closed = np.flatnonzero(free[i] == 0)
-        if len(closed):
-            axis.axvline(
-                closed[0] + 1, color=colour, linestyle="--", linewidth=1, label=f"buyer {i + 1} first throttled"
-            )
+    begun: dict[int, list[int]] = {}
+    for i in range(len(free)):
+        if len(closed := np.flatnonzero(free[i] == 0)):
+            begun.setdefault(int(closed[0]) + 1, []).append(i)
+    for period, who in begun.items():
+        colour = COLOURS[who[0] % len(COLOURS)] if len(who) == 1 else GREY
+        names = f"buyer {who[0] + 1}" if len(who) == 1 else f"buyers {', '.join(str(i + 1) for i in who)}"
+        axis.axvline(period, color=colour, linestyle="--", linewidth=1, label=f"{names} first throttled")
 
 
 def _regret(result: Result) -> Figure:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mechopt.result import Result
 
 COLOURS = (BLUE, ORANGE, GREEN, RED)
+WIDER = 2.5  # points by which a line looks out from under one that lies on it
 
 
 def picture(result: Result, kind: str | None = None) -> Figure:
@@ -37,12 +38,25 @@ def picture(result: Result, kind: str | None = None) -> Figure:
         )
         axes[0, 0].plot(s, signal.worth(s), color=colour, linewidth=0.8, linestyle=":")
         _money(axes[0, 1], axes[0, 2], result, i, colour, label)
+    for axis in axes[0]:
+        _uncover(axis)
     axes[0, 0].axhline(0, color=GREY, linewidth=0.8)
     dress(axes[0, 0], "weight (dotted: worth) of the initial signal", "initial signal", "per unit of service")
     dress(axes[0, 1], "payments: all (line), at t = 0 (dashed)", "own initial signal", "expected discounted money")
     dress(axes[0, 2], "utility: mean over others, and range", "own initial signal", "expected discounted money")
     axes[0, 0].legend(fontsize=7.5, frameon=False)
     return figure  # type: ignore[no-any-return]
+
+
+def _uncover(axis: Any) -> None:
+    """Widen the lines that later ones, of agents who are alike, would hide."""
+    lines = axis.get_lines()
+    for k, line in enumerate(lines):
+        like = [other for other in lines[k + 1 :] if other.get_linestyle() == line.get_linestyle()
+                and np.allclose(line.get_ydata(), other.get_ydata(), equal_nan=True)
+                and np.array_equal(line.get_xdata(), other.get_xdata())]  # fmt: skip
+        line.set_linewidth(line.get_linewidth() + WIDER * len(like))
+        line.set_markersize(line.get_markersize() + WIDER * len(like))
 
 
 def _money(left: Any, right: Any, result: Result, agent: int, colour: str, label: str) -> None:

@@ -137,19 +137,37 @@ def convergence(done: pandas.DataFrame, axes: list[str]) -> Figure:
 
 
 def scaling(done: pandas.DataFrame, axes: list[str]) -> Figure:
-    """Seconds and nonzeros over the axis with the most values, on log scales, with the fitted powers."""
+    """Seconds and nonzeros over the axis with the most values, on log scales, with the fitted powers.
+
+    A worker's first run, whose seconds include loading and first compilations, is drawn hollow and not fitted.
+    """
     x = _first_numeric(done, axes, "scaling")
     lines, remark = _lines(done, axes, x)
     figure, grid = canvas(1, 2, _title(done), width=4.6, height=3.8)
     shown = (("seconds", "time, certificate included", "seconds"), ("nonzeros", "size of the program", "nonzeros"))
     for axis, (column, title, unit) in zip(grid[0], shown, strict=True):
         for (label, part), colour, mark in zip(lines, COLOURS, MARKS, strict=False):
-            _loglog(axis, part[x], part[column], label, colour, mark, lambda slope: f"power {slope:.2f}")
-        dress(axis, title + remark, x, unit)
+            spoilt = _warming(part, x) if column == "seconds" else None
+            _loglog(axis, part[x], part[column], label, colour, mark, lambda slope: f"power {slope:.2f}", spoilt)
+        dress(axis, title + remark + (_about_warming(lines, x) if column == "seconds" else ""), x, unit)
         _legend(axis)
         if not axis.lines:
             axis.text(0.5, 0.5, "no program was built", transform=axis.transAxes, ha="center", fontsize=9, color=GREY)
     return figure  # type: ignore[no-any-return]
+
+
+def _warming(part: pandas.DataFrame, x: str) -> Any:
+    """The runs that include a worker's warm-up, as far as the store says; none if fewer than two sizes would be left."""
+    first = part["warm_up"].eq(True).to_numpy(dtype=bool)
+    return first if part[x][~first].nunique() > 1 else np.zeros(len(part), dtype=bool)
+
+
+def _about_warming(lines: Sequence[Line], x: str) -> str:
+    """The remark that says what became of the workers' first runs."""
+    if any(_warming(part, x).any() for _, part in lines):
+        return "\nhollow: a worker's first run, not fitted"
+    known = all(part["warm_up"].eq(False).all() for _, part in lines)
+    return "" if known else "\nworkers' first runs are fitted too"
 
 
 def slope_of(x: Any, y: Any) -> float:
@@ -161,12 +179,18 @@ def slope_of(x: Any, y: Any) -> float:
     return float(np.polyfit(at, height, 1)[0]) if len(np.unique(at)) > 1 else float("nan")
 
 
-def _loglog(axis: Any, x: Any, y: Any, label: str, colour: str, mark: str, say: Callable[[float], str]) -> bool:
-    """Points with their fitted power law; whether there was anything positive to draw."""
+def _loglog(
+    axis: Any, x: Any, y: Any, label: str, colour: str, mark: str, say: Callable[[float], str], spoilt: Any = None
+) -> bool:
+    """Points with their power law, fitted to those not spoilt; whether there was anything positive to draw."""
     at, height = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     good = (at > 0) & (height > 0)
     if not good.any():
         return False
+    hollow = np.zeros(len(at), dtype=bool) if spoilt is None else spoilt
+    if hollow.any():
+        axis.loglog(at[hollow], height[hollow], color=colour, marker=mark, markersize=4, linewidth=0, mfc="none")
+    marked, good = at[good], good & ~hollow
     at, height = at[good], height[good]
     slope = round(slope_of(at, height), 9) + 0.0
     words = ", ".join(part for part in (label, "" if np.isnan(slope) else say(slope)) if part)
@@ -175,7 +199,7 @@ def _loglog(axis: Any, x: Any, y: Any, label: str, colour: str, mark: str, say: 
         middle = np.exp(np.log(height).mean() + slope * (np.log(at) - np.log(at).mean()))
         axis.loglog(at, middle, color=colour, linewidth=1.1)
     axis.tick_params(which="both", labelsize=8)
-    _ticks(axis, at)
+    _ticks(axis, marked)
     return True
 
 

@@ -85,6 +85,7 @@ class Runs:
                 "sweep": run["sweep"], "fingerprint": run["fingerprint"][:12], "state": run["state"],
                 "status": run["status"], "seconds": run["seconds"], "error_kind": run["error_kind"],
                 "error": run["error"], "mechopt": versions.get("mechopt"),
+                "warm_up": json.loads(run["statistics"] or "{}").get("warm_up"),
             })  # fmt: skip
         return tables.table(rows, self.axes(sweep))
 

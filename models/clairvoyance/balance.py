@@ -25,14 +25,14 @@ from typing import Any
 
 import numpy as np
 
+from mechopt.models.auctions.myerson_auction import MyersonAuction
+from mechopt.models.auctions.myerson_mechanism import auction_of
 from mechopt.models.clairvoyance.asymptotic_simulation import second_price_tables
 from mechopt.models.clairvoyance.auction import NonClairvoyantAuction
 from mechopt.models.clairvoyance.money_burning_auction import BurningAuction, burning_auction
 from mechopt.models.distributions import Distribution
 from mechopt.models.dynamic.bank_account import Stage
 from mechopt.models.inputs import fail
-from mechopt.models.myerson_auction import MyersonAuction
-from mechopt.models.myerson_mechanism import auction_of
 
 ZERO = Fraction(0)
 State = tuple[Fraction, ...]

@@ -37,12 +37,12 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
+from mechopt.models.auctions.myerson_theory import expected_best
 from mechopt.models.clairvoyance import gap_theory
 from mechopt.models.clairvoyance.scenarios import Tree, scenario_program
 from mechopt.models.clairvoyance.scenarios_engine import solve_tree
 from mechopt.models.distributions import Distribution
 from mechopt.models.inputs import Count, Number, checked, fail, plain
-from mechopt.models.myerson_theory import expected_best
 from mechopt.models.outcome import ClosedForm
 from mechopt.models.virtual_values import ironed_virtual_values
 from mechopt.solvers.memory import Size, available, human

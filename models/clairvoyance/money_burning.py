@@ -44,6 +44,7 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import BeforeValidator
 
+from mechopt.models.auctions.myerson_theory import expected_best
 from mechopt.models.clairvoyance.money_burning_auction import BurningAuction, burning_auction
 from mechopt.models.clairvoyance.money_burning_values import (
     CONVENTIONS,
@@ -53,7 +54,6 @@ from mechopt.models.clairvoyance.money_burning_values import (
 )
 from mechopt.models.distributions import Distribution
 from mechopt.models.inputs import Number, checked, fail, plain
-from mechopt.models.myerson_theory import expected_best
 from mechopt.models.outcome import ClosedForm
 from mechopt.solvers.memory import Size, available, human
 from mechopt.solvers.program import Array, Program

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mechopt.models.auctions.myerson_mechanism import ThresholdAuction, nested
+from mechopt.models.auctions.myerson_theory import interim_chances
 from mechopt.models.clairvoyance.money_burning_columns import ONE, ZERO, Columns, Row, scaled
 from mechopt.models.clairvoyance.money_burning_values import Convention, ironed_utility_values, prices
 from mechopt.models.distributions import Distribution
 from mechopt.models.inputs import fail, plain
-from mechopt.models.myerson_mechanism import ThresholdAuction, nested
-from mechopt.models.myerson_theory import interim_chances
 from mechopt.models.outcome import Array
 
 Indices = NDArray[np.int64]

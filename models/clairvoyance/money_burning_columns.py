@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from mechopt.models.auctions.myerson_theory import interim_chances
 from mechopt.models.clairvoyance.money_burning_values import Convention, ironed_utility_values
 from mechopt.models.distributions import Distribution
-from mechopt.models.myerson_theory import interim_chances
 
 Row = tuple[Fraction, ...]
 ZERO, ONE = Fraction(0), Fraction(1)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from mechopt.models.auctions.myerson_check import _prior
 from mechopt.models.checking import ZERO, number
-from mechopt.models.myerson_check import _prior
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational
 

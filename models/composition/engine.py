@@ -19,7 +19,7 @@ from mechopt.models.composition.incentives import interim_rows, truth_rows
 from mechopt.models.composition.orbits import Symmetry
 from mechopt.models.composition.rows import Composition, Family, Indices
 from mechopt.models.outcome import Options
-from mechopt.models.regret_rows import start_pairs
+from mechopt.models.regret.regret_rows import start_pairs
 from mechopt.solvers.highs import load, read_point, status_of
 from mechopt.solvers.linear import LinearProgram, Point, residuals
 from mechopt.solvers.program import Array, Residuals, Statistics, Status

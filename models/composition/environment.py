@@ -14,7 +14,7 @@ from mechopt.models.composition.environment_checks import check_counts, check_nu
 from mechopt.models.composition.rows import Block, Family, Indices, Integers, Variable, integers, zeros
 from mechopt.models.distributions import Distribution
 from mechopt.models.inputs import Count, Number, checked, fail, plain
-from mechopt.models.regret_auction_bounds import Upper, bounds_of
+from mechopt.models.regret.regret_auction_bounds import Upper, bounds_of
 from mechopt.solvers.program import Array
 
 FORMS = "upper and points, types, or distributions"

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from mechopt.models.inputs import fail, plain
-from mechopt.models.regret_auction_bounds import bounds_of
+from mechopt.models.regret.regret_auction_bounds import bounds_of
 
 if TYPE_CHECKING:
     from mechopt.models.composition.environment import Environment

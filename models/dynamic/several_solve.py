@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mechopt.models.auctions.myerson_auction import MyersonAuction
+from mechopt.models.auctions.myerson_mechanism import auction_of
 from mechopt.models.dynamic import several_check
 from mechopt.models.dynamic.bank_account_sources import of_points
 from mechopt.models.dynamic.several_cuts import CutList
@@ -16,8 +18,6 @@ from mechopt.models.dynamic.several_points import Decision, Points
 from mechopt.models.dynamic.several_policy import Policy, build, listed, multipliers, prune
 from mechopt.models.dynamic.several_search import Found, Search
 from mechopt.models.inputs import fail
-from mechopt.models.myerson_auction import MyersonAuction
-from mechopt.models.myerson_mechanism import auction_of
 from mechopt.models.outcome import Array, Bounds, Labelled, Options, Outcome
 from mechopt.solvers.program import Residuals, Statistics, Status
 from mechopt.solvers.rational import above, below, nearest, text

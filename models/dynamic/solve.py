@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from mechopt.models.auctions.myerson_auction import MyersonAuction
 from mechopt.models.dynamic import check_history, check_single, history_certify, several_solve
 from mechopt.models.dynamic.bank_account import BankAccount
 from mechopt.models.dynamic.bank_account_sources import of_account_program, of_points
@@ -27,7 +28,6 @@ from mechopt.models.dynamic.history_outcome import history_arrays
 from mechopt.models.dynamic.single_policy import policy_of
 from mechopt.models.dynamic.sweep import Sweep, sweep
 from mechopt.models.inputs import fail
-from mechopt.models.myerson_auction import MyersonAuction
 from mechopt.models.outcome import Bounds, ClosedForm, Labelled, Options, Outcome
 from mechopt.solvers.highs import solve as highs
 from mechopt.solvers.program import Residuals, Statistics, Status

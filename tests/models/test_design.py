@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.models.auctions.moment_auction_theory import second_price_revenue
 from mechopt.models.composition.environment import Environment
 from mechopt.models.composition.explain import NoOptimum
 from mechopt.models.composition.orbits import Symmetry
 from mechopt.models.design import Design
-from mechopt.models.moment_auction_theory import second_price_revenue
-from mechopt.models.posted_prices import PostedPrices
+from mechopt.models.prices.posted_prices import PostedPrices
 from mechopt.solvers.highs import solve as highs
 
 SUPPORT = {"kind": "support"}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.models.auctions.myerson_auction import MyersonAuction
 from mechopt.models.dynamic.bank_account_sources import of_points
 from mechopt.models.dynamic.dynamic_auction import DynamicAuction
 from mechopt.models.dynamic.dynamic_audit import audit
@@ -22,7 +23,6 @@ from mechopt.models.dynamic.several_policy import _link, build
 from mechopt.models.dynamic.several_search import Search
 from mechopt.models.dynamic.several_solve import solve, static
 from mechopt.models.inputs import InputError
-from mechopt.models.myerson_auction import MyersonAuction
 from mechopt.models.outcome import Options
 from mechopt.plots_dynamic_path import path_picture
 from mechopt.solvers.highs import solve as highs

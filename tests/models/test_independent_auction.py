@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.models.independent_theory import best_reserve, random_reserve, second_price
+from mechopt.models.auctions.independent_theory import best_reserve, random_reserve, second_price
 from mechopt.models.virtual_values import virtual_values
 from mechopt.solvers.highs import solve
 

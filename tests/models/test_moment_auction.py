@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mechopt as mo
-from mechopt.models import moment_auction_theory as theory
-from mechopt.models.moment_auction_check_price import revenue
-from mechopt.models.moment_auction_mechanism import RoundedUp, SecondPrice
+from mechopt.models.auctions import moment_auction_theory as theory
+from mechopt.models.auctions.moment_auction_check_price import revenue
+from mechopt.models.auctions.moment_auction_mechanism import RoundedUp, SecondPrice
 from mechopt.solvers.highs import solve as highs
 from mechopt.solvers.rational import rational
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.models import moment_auction_any_solve as together
-from mechopt.models import moment_auction_loglinear as lower
-from mechopt.models.moment_auction_check import check
-from mechopt.models.moment_auction_check_any import multisets
-from mechopt.models.moment_auction_reserves import earned
+from mechopt.models.auctions import moment_auction_any_solve as together
+from mechopt.models.auctions import moment_auction_loglinear as lower
+from mechopt.models.auctions.moment_auction_check import check
+from mechopt.models.auctions.moment_auction_check_any import multisets
+from mechopt.models.auctions.moment_auction_reserves import earned
 from mechopt.solvers.highs import solve as highs
 
 SPREAD = [{"at_least": "1/2"}, {"power": 2, "at_most": "3/10"}]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.models.moment_auction_check import check
+from mechopt.models.auctions.moment_auction_check import check
 
 LOTTERY = "highest-bidder-lottery"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import mechopt as mo
 from mechopt.models.moments import Moment, features, room, sides
-from mechopt.models.regret_pricing import RegretPricing
+from mechopt.models.regret.regret_pricing import RegretPricing
 from mechopt.solvers.highs import solve as highs
 
 CASES = [

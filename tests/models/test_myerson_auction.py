@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 
 import mechopt as mo
+from mechopt.models.auctions.myerson_auction import MyersonAuction
+from mechopt.models.auctions.myerson_check import check
+from mechopt.models.auctions.myerson_mechanism import auction_of, mechanism_file
+from mechopt.models.auctions.myerson_theory import expected_best, interim_chances, uniform_revenue
+from mechopt.models.auctions.standard_auctions import all_pay, first_price, second_price
 from mechopt.models.distributions import Distribution
-from mechopt.models.myerson_auction import MyersonAuction
-from mechopt.models.myerson_check import check
-from mechopt.models.myerson_mechanism import auction_of, mechanism_file
-from mechopt.models.myerson_theory import expected_best, interim_chances, uniform_revenue
-from mechopt.models.standard_auctions import all_pay, first_price, second_price
 from mechopt.models.virtual_values import ironed_virtual_values, ironing_flows, pooled, revenue_curve, virtual_values
 from mechopt.solvers.certificate import exact_bounds
 from mechopt.solvers.highs import solve as highs

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mechopt as mo
-from mechopt.models import posted_prices_theory
-from mechopt.models.bundles import bundles, label, members, subsets
-from mechopt.models.posted_prices import PostedPrices
-from mechopt.models.posted_prices_search import least_prices
-from mechopt.models.posted_prices_worst import Market, worst_cases
+from mechopt.models.prices import posted_prices_theory
+from mechopt.models.prices.bundles import bundles, label, members, subsets
+from mechopt.models.prices.posted_prices import PostedPrices
+from mechopt.models.prices.posted_prices_search import least_prices
+from mechopt.models.prices.posted_prices_worst import Market, worst_cases
 from mechopt.solvers.highs import solve as highs
 from mechopt.solvers.rational import rational
 
@@ -236,7 +236,7 @@ def test_randomising_would_save_e_over_two():
 def test_bounds_never_use_the_theorem(monkeypatch):
     for name in ("posted_prices.best_regret", "posted_prices_solve.best_regret"):
         monkeypatch.setattr(f"mechopt.models.{name}", lambda margins: math.pi)
-    monkeypatch.setattr("mechopt.models.posted_prices_solve.best_random_regret", lambda margins: math.pi)
+    monkeypatch.setattr("mechopt.models.prices.posted_prices_solve.best_random_regret", lambda margins: math.pi)
     result = mo.solve(PostedPrices(upper=[1, 1], points=2))
     assert (result.value, result.bounds.lower, result.bounds.upper) == (1, 1, 1)
     assert result.closed_form.value == math.pi
@@ -374,9 +374,10 @@ def test_the_checker_needs_neither_solver_nor_builder(tmp_path):
         mo.solve(PostedPrices(upper=[1, 1], **fields)).save(tmp_path / name)
         code = (
             "import json, sys\n"
-            "for name in ('cvxpy', 'highspy', 'scipy', 'mechopt.models.posted_prices', 'mechopt.models.bundles'):\n"
+            "home = 'mechopt.models.prices.'\n"
+            "for name in ('cvxpy', 'highspy', 'scipy', home + 'posted_prices', home + 'bundles'):\n"
             "    sys.modules[name] = None\n"
-            "from mechopt.models.posted_prices_check import check\n"
+            "from mechopt.models.prices.posted_prices_check import check\n"
             f"certificate = json.load(open({str(tmp_path / name / 'certificate.json')!r}))\n"
             "checks, proved = check(certificate['instance'], certificate)\n"
             "assert len(checks) >= 7 and all(c.passed for c in checks) and set(proved) == {'continuum', 'finite'}\n"

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mechopt as mo
-from mechopt.models import regret_auction_certify as certify
-from mechopt.models import regret_auction_theory as theory
-from mechopt.models.regret_auction import RegretAuction
-from mechopt.models.regret_auction_check import check
-from mechopt.models.regret_auction_orbits import orbits, program, rounding
-from mechopt.models.regret_pricing import RegretPricing, grid_optimum
+from mechopt.models.regret import regret_auction_certify as certify
+from mechopt.models.regret import regret_auction_theory as theory
+from mechopt.models.regret.regret_auction import RegretAuction
+from mechopt.models.regret.regret_auction_check import check
+from mechopt.models.regret.regret_auction_orbits import orbits, program, rounding
+from mechopt.models.regret.regret_pricing import RegretPricing, grid_optimum
 from mechopt.solvers.highs import solve as highs
 
 
@@ -378,7 +378,7 @@ def test_bounds_never_use_the_theorem(monkeypatch):
         raise AssertionError("a closed form was used to compute a bound")
 
     for name in ("one_good_optimum", "grid_optimum"):
-        monkeypatch.setattr(f"mechopt.models.regret_auction.{name}", boom)
+        monkeypatch.setattr(f"mechopt.models.regret.regret_auction.{name}", boom)
     monkeypatch.setattr(RegretAuction, "closed_form", lambda self: None)
     monkeypatch.setattr(RegretAuction, "grid_closed_form", lambda self: None)
     result = mo.solve(RegretAuction(bidders=2, upper=[1], points=20))
@@ -433,7 +433,7 @@ def test_rough_floats_still_make_a_certificate(method, monkeypatch):
         model = RegretAuction(bidders=2, **fields)
         clean = mo.solve(model, method=method)
         with monkeypatch.context() as patch:
-            patch.setattr("mechopt.models.regret_auction_solve.highs", noisy)
+            patch.setattr("mechopt.models.regret.regret_auction_solve.highs", noisy)
             rough = mo.solve(model, method=method)
         assert rough.bounds.certified
         assert rough.quantities["finite_lower"] >= clean.quantities["finite_lower"] - 1e-3

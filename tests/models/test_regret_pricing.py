@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mechopt as mo
-from mechopt.models import price_lottery, regret_theory
 from mechopt.models.outcome import Options
-from mechopt.models.regret_continuum import bracket, nature_curve, seller_curve
-from mechopt.models.regret_pricing import RegretPricing, grid_optimum, one_good_optimum
+from mechopt.models.regret import price_lottery, regret_theory
+from mechopt.models.regret.regret_continuum import bracket, nature_curve, seller_curve
+from mechopt.models.regret.regret_pricing import RegretPricing, grid_optimum, one_good_optimum
 from mechopt.solvers.highs import solve as highs
 from mechopt.solvers.rational import nearest, rational
 
@@ -224,7 +224,7 @@ def test_bounds_never_use_the_theorem(monkeypatch):
         raise AssertionError("a closed form was used to compute a bound")
 
     for name in ("one_good_optimum", "grid_optimum"):
-        monkeypatch.setattr(f"mechopt.models.regret_pricing.{name}", boom)
+        monkeypatch.setattr(f"mechopt.models.regret.regret_pricing.{name}", boom)
     monkeypatch.setattr(RegretPricing, "closed_form", lambda self: None)
     monkeypatch.setattr(RegretPricing, "grid_closed_form", lambda self: None)
     result = mo.solve(RegretPricing(upper=[1], points=30))

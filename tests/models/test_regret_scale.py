@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mechopt as mo
-from mechopt.models.regret_engines import lattice
-from mechopt.models.regret_polytope import (
+from mechopt.models.regret.regret_engines import lattice
+from mechopt.models.regret.regret_polytope import (
     TriangulatedMechanism,
     Triangulation,
     nodes,
@@ -17,9 +17,9 @@ from mechopt.models.regret_polytope import (
     steps,
     strictly_convex,
 )
-from mechopt.models.regret_pricing import RegretPricing, grid_optimum
-from mechopt.models.regret_rows import violated
-from mechopt.models.regret_sweep import Lattice, sweep
+from mechopt.models.regret.regret_pricing import RegretPricing, grid_optimum
+from mechopt.models.regret.regret_rows import violated
+from mechopt.models.regret.regret_sweep import Lattice, sweep
 from mechopt.solvers.highs import solve as highs
 
 SMALL = [

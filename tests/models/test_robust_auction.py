@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.models.auctions.robust_auction import vickrey
+from mechopt.models.auctions.robust_pareto import dominating, equal_revenue, improvement
 from mechopt.models.audit import ex_post
-from mechopt.models.robust_auction import vickrey
-from mechopt.models.robust_pareto import dominating, equal_revenue, improvement
 from mechopt.solvers.highs import solve
 
 CASES = [(2, 1, 2, 1), (2, 1, 2, 5), (2, "1/3", 2, 3), (2, 0, 1, 4), (3, 1, 3, 2), (3, 0, 1, 2), (4, "1/7", 1, 1)]

@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from scipy.special import lambertw
 
 import mechopt as mo
-from mechopt.models.moment_auction_theory import HighestBidderLottery, lottery_revenue
+from mechopt.models.auctions.moment_auction_theory import HighestBidderLottery, lottery_revenue
 
 MEANS = [0.1, 0.3, 0.5, 0.7, 0.9]
 

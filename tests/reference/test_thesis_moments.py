@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from mechopt.models.moment_auction_theory import best_reserve, lottery_revenue, second_price_revenue
-from mechopt.models.robust_auction import RobustAuction
+from mechopt.models.auctions.moment_auction_theory import best_reserve, lottery_revenue, second_price_revenue
+from mechopt.models.auctions.robust_auction import RobustAuction
 
 MEANS = [0.1, 0.3, 0.5, 0.7, 0.9]
 

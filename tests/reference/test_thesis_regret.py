@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from mechopt.models.regret_theory import discrete_nature, nature_cdf
+from mechopt.models.regret.regret_theory import discrete_nature, nature_cdf
 
 
 def printed_dual(n):

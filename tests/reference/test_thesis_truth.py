@@ -10,8 +10,8 @@ from scipy.integrate import quad
 from scipy.optimize import linprog, minimize_scalar
 
 import mechopt as mo
-from mechopt.models.independent_theory import second_price
-from mechopt.models.moment_auction_theory import second_price_revenue
+from mechopt.models.auctions.independent_theory import second_price
+from mechopt.models.auctions.moment_auction_theory import second_price_revenue
 from mechopt.solvers.highs import solve
 from mechopt.solvers.program import Program
 

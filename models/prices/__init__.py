@@ -1,0 +1,1 @@
+"""Posted prices of bundles: the model `posted-prices`."""

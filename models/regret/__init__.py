@@ -1,0 +1,1 @@
+"""Selling without a prior: the models `regret-pricing` and `regret-auction`."""
