@@ -1,4 +1,4 @@
-"""Pictures of `design`: the mechanism with the prior or nature's distribution, and the graph of binding incentive rows."""
+"""Pictures of `design`: the mechanism with the prior or nature's distribution, and which incentive rows bind."""
 
 from __future__ import annotations
 

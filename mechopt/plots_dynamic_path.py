@@ -62,6 +62,7 @@ def _account(axis: Any, run: Run, others: list[Run], buyer: int) -> None:
     axis.bar(time - 0.12, -spend, 0.22, color=RED, alpha=0.85, label="spend (below zero: taken)")
     axis.bar(time + 0.12, deposit, 0.22, color=GREEN, alpha=0.85, label="deposit (below zero: given up)")
     axis.axhline(0, color=GREY, linewidth=0.8)
+    axis.set_xlim(0.4, run.period + 0.6)
     _room(axis, 0.38)
     dress(axis, f"buyer {buyer + 1}: the account", "period", "money")
     axis.xaxis.get_major_locator().set_params(integer=True)

@@ -60,8 +60,8 @@ def _chances(axis: Any, model: Any) -> None:
         own = np.sort(levels.level[levels.arm == i])[::-1]
         heights = stay[i, : len(own) + 1]
         m = np.concatenate([[top], np.repeat(own, 2), [0.0]])
-        axis.plot(m, np.repeat(heights, 2), color=COLOURS[i], linewidth=1.4,
-                  label=f"arm {i + 1}" if model.arms[i].scale else f"arm {i + 1}, left out")
+        label = f"arm {i + 1}" + ("" if model.arms[i].scale else ", left out")
+        axis.plot(m, np.repeat(heights, 2), color=COLOURS[i], linewidth=1.4, label=label)
     axis.legend(fontsize=7.5, frameon=False)
     dress(axis, "discount until the index is at most m", "charge m, money", r"$E[\delta^{\tau}]$")
     axis.set_ylim(-0.03, 1.03)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mechopt.models.inputs import fail
 
 if TYPE_CHECKING:  # the checkers read this module, and load neither CVXPY nor a solver
     from mechopt.solvers.program import Residuals, Statistics, Status
@@ -72,6 +75,13 @@ class Options:
     options: Mapping[str, Any] = field(default_factory=dict)
     verbose: bool = False
     progress: Progress = lambda message: None
+
+    def __post_init__(self) -> None:
+        if self.gap is not None and not (math.isfinite(self.gap) and self.gap > 0):
+            raise fail("solve.gap", "a positive width of the bracket, in money", str(self.gap))
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise fail("solve.time_limit", "a positive number of seconds", str(self.time_limit))
+
     memory: Retained | None = None
 
 

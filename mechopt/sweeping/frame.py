@@ -36,7 +36,7 @@ COLUMNS = {
     "build_seconds": "time to build the program, seconds",
     "solve_seconds": "time to solve it, seconds",
     "seconds": "time of the instance from its fields to its result, certificate included, seconds",
-    "warm_up": "whether its worker had solved none of the model before, so that seconds include loading; empty: unknown",
+    "warm_up": "whether its worker had solved none of the model, so that seconds include loading; empty: unknown",
     "error_kind": "input, solve, time, memory, died or error",
     "error": "what went wrong, in words",
     "mechopt": "version of mechopt that ran it",

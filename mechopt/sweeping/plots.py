@@ -157,7 +157,7 @@ def scaling(done: pandas.DataFrame, axes: list[str]) -> Figure:
 
 
 def _warming(part: pandas.DataFrame, x: str) -> Any:
-    """The runs that include a worker's warm-up, as far as the store says; none if fewer than two sizes would be left."""
+    """The runs that include a worker's warm-up, as far as the store says; none if fewer than two sizes were left."""
     first = part["warm_up"].eq(True).to_numpy(dtype=bool)
     return first if part[x][~first].nunique() > 1 else np.zeros(len(part), dtype=bool)
 

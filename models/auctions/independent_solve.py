@@ -29,8 +29,6 @@ def solve(model: IndependentAuction, options: Options) -> Outcome:
     method = options.method or METHODS[0]
     if method not in METHODS:
         raise fail("solve.method", f"one of {', '.join(METHODS)}", method)
-    if options.gap is not None and not options.gap > 0:
-        raise fail("solve.gap", "a positive width of the bracket, in money", options.gap)
     model.require_fits(full=method == "all-pairs")
     settings: dict[str, Any] = {
         "time_limit": options.time_limit, "options": options.options, "memory": options.memory,

@@ -28,8 +28,6 @@ MOST_LISTED = 20_000  # profiles in the table of the mechanism
 
 def solve(model: MomentAuction, options: Options) -> Outcome:
     """Solve an instance and bracket it. Raises InputError for a method or gap that does not fit the instance."""
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
     model.require_fits()
     check_possible(model)
     if model.mechanism == "second-price":

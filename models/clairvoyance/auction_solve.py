@@ -72,8 +72,6 @@ def _check_options(model: NonClairvoyantAuction, options: Options) -> None:
         raise fail("solve.gap", "no gap: what a mechanism earns is counted, not searched for", str(options.gap))
     if options.method == "simulation" and model.samples is None:
         raise fail("samples", "the number of paths to simulate", "none", "write samples = 10000")
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
 
 
 def _asymptotic(model: NonClairvoyantAuction, options: Options, end: float) -> Any:

@@ -32,10 +32,6 @@ def solve(model: NonClairvoyantGap, options: Options) -> Outcome:
     """Solve an instance and bracket it. Raises InputError for a method that does not fit the instance."""
     if options.method is not None:
         raise fail("solve.method", "no method: there is one way", options.method, "leave it out")
-    if options.gap is not None and not (np.isfinite(options.gap) and options.gap > 0):
-        raise fail("solve.gap", "a positive width of the bracket", str(options.gap))
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
     return _theorem(model, options) if model.mu is not None else _futures(model, options)
 
 

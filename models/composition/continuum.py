@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mechopt.models.design import Design
 
 MOST_CELLS = 40  # of each of several bidders
-MOST_ROWS = {True: 1_000, False: 1_600}  # of one program, which is solved in rationals: of one bidder, of several
+MOST_ROWS = {True: 500, False: 1_600}  # of one program, which is solved in rationals: of one bidder, of several
 REFINED = {True: 6_000, False: 2_600}  # the same where a gap asks for it
 SLOW = 0.9  # of the width before: what finer cells must at least improve on
 SLOWER = 10  # how much longer programs of twice the cells may take

@@ -48,10 +48,6 @@ def solve(model: DynamicAuction, options: Options) -> Outcome:
     """
     if options.method not in (None, *METHODS):
         raise fail("solve.method", " or ".join(METHODS), options.method)
-    if options.gap is not None and not (np.isfinite(options.gap) and options.gap > 0):
-        raise fail("solve.gap", "a positive width of the bracket, in money", str(options.gap))
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
     if options.method == "history":
         return _history(model, options)
     if model.buyers > 1:

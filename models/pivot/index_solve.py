@@ -70,10 +70,6 @@ def solve(model: VirtualIndex, options: Options) -> Outcome:
 def _check_options(options: Options) -> str:
     if options.method not in (None, *METHODS):
         raise fail("solve.method", " or ".join(METHODS), options.method)
-    if options.gap is not None and not (np.isfinite(options.gap) and options.gap > 0):
-        raise fail("solve.gap", "a positive width of the bracket, in money", str(options.gap))
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
     return options.method or METHODS[0]
 
 

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from mechopt.models.inputs import fail
 from mechopt.models.outcome import Bounds, Labelled, Options, Outcome
 from mechopt.models.pivot import check as checker
@@ -97,10 +95,6 @@ def _check_options(options: Options) -> None:
         raise fail("solve.method", " or ".join(METHODS), options.method)
     if options.options:
         raise fail("solve.options", "none: no HiGHS program is solved", ", ".join(options.options))
-    if options.gap is not None and not (np.isfinite(options.gap) and options.gap > 0):
-        raise fail("solve.gap", "a positive width of the bracket, in money", str(options.gap))
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
 
 
 def _size(model: VirtualPivot) -> tuple[int, int, int]:

@@ -50,10 +50,6 @@ def solve(model: PostedPrices, options: Options) -> Outcome:
 def _check_options(options: Options) -> None:
     if options.method is not None:
         raise fail("solve.method", "none", options.method, "there is one way to solve each kind of instance")
-    if options.gap is not None and not (np.isfinite(options.gap) and options.gap > 0):
-        raise fail("solve.gap", "a positive width of the bracket, in money", str(options.gap))
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
 
 
 def _evaluate(model: PostedPrices, options: Options, deadline: float | None) -> Outcome:

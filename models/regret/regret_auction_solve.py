@@ -85,10 +85,6 @@ def _check_options(model: RegretAuction, options: Options) -> str:
     if options.method == "apart" and not model.proportional:
         hint = "it needs goods whose bounds are multiples of one another"
         raise fail("solve.method", "orbits or all-pairs", "apart", hint)
-    if options.gap is not None and not (np.isfinite(options.gap) and options.gap > 0):
-        raise fail("solve.gap", "a positive width of the bracket, in money", str(options.gap))
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
     return options.method or model.engine
 
 

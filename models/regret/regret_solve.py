@@ -69,13 +69,9 @@ def solve(model: RegretPricing, options: Options) -> Outcome:
 
 
 def _check_options(model: RegretPricing, options: Options) -> None:
-    if options.gap is not None and not (np.isfinite(options.gap) and options.gap > 0):
-        raise fail("solve.gap", "a positive width of the bracket, in money", str(options.gap))
     if options.gap is not None and model.is_continuum and options.gap < NARROWEST * float(sum(model.upper)):
         least = NARROWEST * float(sum(model.upper))
         raise fail("solve.gap", f"at least {least:.3g}, what the programs' floats can reach", str(options.gap))
-    if options.time_limit is not None and not options.time_limit > 0:
-        raise fail("solve.time_limit", "a positive number of seconds", str(options.time_limit))
 
 
 def _curves(model: RegretPricing, options: Options) -> tuple[list[Curve | None], list[Curve | None]]:

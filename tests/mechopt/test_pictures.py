@@ -63,6 +63,7 @@ SMALL: dict[str, dict[str, dict[str, Any]]] = {
         "balance": {"mechanism": "balance", **PAIR},
         "two periods": {"mechanism": "two-period-balance", "periods": [[COIN, COIN], [COIN, THREE]]},
         "asymptotic": {"mechanism": "asymptotic", **PAIR, "repeat": 40},
+        "no paths": {"mechanism": "asymptotic", "periods": [[COIN, COIN]], "repeat": 40},
     },
     "dynamic-auction": {"one buyer": {"periods": [[COIN]] * 3}, "two buyers": {"periods": [[COIN, COIN]] * 2}},
     "virtual-pivot": {
@@ -86,6 +87,7 @@ SMALL: dict[str, dict[str, dict[str, Any]]] = {
     },
     "design": {
         "auction": {"environment": {"distributions": [DICE, DICE]}},
+        "three bidders": {"environment": {"distributions": [COIN, COIN, COIN]}},
         "two goods": {
             "environment": {"upper": [1, 1], "points": 3},
             "criterion": {"kind": "regret", "ambiguity": {"kind": "support"}},
@@ -167,3 +169,56 @@ def test_pictures(name: str, shape: str) -> None:
             assert axis.has_data(), (kind, axis.get_title("left"))
             assert axis.get_xlabel(), (kind, axis.get_title("left"))
             assert axis.get_ylabel() or not len(axis.get_yticks()), (kind, axis.get_title("left"))
+
+
+def labels(axis: Any) -> list[str]:
+    return [text.get_text() for text in axis.get_legend().get_texts()]
+
+
+def test_a_prior_is_not_called_natures() -> None:
+    """Nature chooses where the criterion is robust; elsewhere the probabilities are the prior of the instance."""
+    titles = [a.get_title("left") for a in solved("design", "three bidders").plot().axes]
+    assert titles == ["the prior, most probable profiles first", "payments there"]
+    robust = [a.get_title("left") for a in solved("design", "two goods").plot().axes]
+    assert "total payment; circles: nature" in robust
+
+
+def test_arches_are_as_high_as_the_multipliers() -> None:
+    """Of one good's binding misreports, the highest arch is the largest multiplier, and its feet are two values."""
+    from mechopt.plots_design import bindings
+
+    result = solved("design", "auction")
+    gamma = bindings(result)
+    axis = result.plot("incentives").axes[0]
+    assert axis.get_xlabel() == "value of bidder 1, money"
+    assert len(axis.patches) == (gamma > 1e-9).sum() > 2
+    curves = [patch._path_original.vertices for patch in axis.patches]
+    assert max(abs(c[1, 1]) for c in curves) * 3 / 4 == pytest.approx(gamma.max())
+    for (start, _), *_, (end, _) in curves:
+        assert gamma[round(4 * start), round(4 * end)] > 0
+
+
+def test_every_arm_drawn_is_named() -> None:
+    arms = [{**ARM, "report": 0.8}, {**ARM, "report": 0.7}, {**ARM, "report": 0.2}]
+    axis = mo.solve(mo.VirtualIndex(discount=0.9, arms=arms), certificate=False).plot().axes[1]
+    assert labels(axis) == ["arm 1", "arm 2", "arm 3, left out"]
+
+
+def test_agents_who_are_alike_do_not_hide_each_other() -> None:
+    agents = [{**AGENT, "value": {name: [0.2, 1]}} for name in ("one", "two")]
+    model = mo.VirtualPivot(discount=0.9, actions=["nobody", "one", "two"], agents=agents)
+    first, _, second, _, _ = mo.solve(model, certificate=False).plot().axes[0].lines
+    assert first.get_ydata() == pytest.approx(second.get_ydata())
+    assert first.get_linewidth() > 2 * second.get_linewidth()
+
+
+def test_paths_are_offered_only_where_there_are_some() -> None:
+    assert refusal(solved("non-clairvoyant-auction", "no paths")) == "regret"
+    assert refusal(solved("non-clairvoyant-auction", "asymptotic")) == "paths or regret"
+    known = [a.get_title("left") for a in solved("non-clairvoyant-auction", "two periods").plot().axes]
+    assert known == ["balance after the period: expected", "spend in the period: expected"]
+
+
+def test_the_path_of_an_empty_account_is_inside_the_axes() -> None:
+    for axis in solved("dynamic-auction", "two buyers").plot().axes:
+        assert axis.get_ylim()[0] < 0

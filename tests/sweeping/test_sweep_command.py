@@ -90,6 +90,25 @@ def test_the_measured_orders_are_right(sweep_file, tmp_path):
     assert abs(float(words[0].removeprefix("power ")) - 1) < 0.05
 
 
+def test_a_workers_first_run_is_not_fitted(sweep_file, tmp_path):
+    """One worker's first run is marked in the table, drawn hollow and left out, if two sizes are left."""
+    runs = mo.sweep(sweep_file(axes='"parameters.points" = [4, 8, 16]'), store=tmp_path / "r.db", jobs=1)
+    frame = runs.to_frame()
+    assert frame["warm_up"].to_list() == [True, False, False]
+    axis = runs.plot("scaling").axes[0]
+    assert "hollow: a worker's first run, not fitted" in axis.get_title("left")
+    hollow, fitted, line = axis.lines
+    assert hollow.get_markerfacecolor() == "none"
+    assert hollow.get_xdata().tolist() == [4]
+    assert fitted.get_xdata().tolist() == [8, 16]
+    power = math.log(frame["seconds"][2] / frame["seconds"][1], 2)
+    assert math.log(line.get_ydata()[1] / line.get_ydata()[0], 2) == pytest.approx(power)
+    two = mo.sweep(sweep_file(axes='"parameters.points" = [4, 8]'), store=tmp_path / "two.db", jobs=1)
+    axis = two.plot("scaling").axes[0]
+    assert "workers' first runs are fitted too" in axis.get_title("left")
+    assert axis.lines[0].get_xdata().tolist() == [4, 8]
+
+
 def test_errors(run, sweep_file, tmp_path):
     file = sweep_file()
     assert "error: none.toml: expected a readable sweep file" in run("sweep", "none.toml", "--store", "r.db", code=2)
