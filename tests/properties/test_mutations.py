@@ -3,9 +3,9 @@
 import copy
 import json
 import random
-from fractions import Fraction
 
 import pytest
+from forging import mutant
 
 import mechopt as mo
 from mechopt.files import digest
@@ -55,56 +55,6 @@ CASES = {
 TRIES = 200  # per case
 
 
-def _leaves(node, path=()):
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _leaves(value, (*path, key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _leaves(value, (*path, index))
-    else:
-        yield path
-
-
-def _get(node, path):
-    for step in path:
-        node = node[step]
-    return node
-
-
-def _change(value, rng):
-    """Another value of the same kind, sometimes barely different, sometimes absurd."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + rng.choice([-3, -1, 1, 2])
-    if isinstance(value, float):
-        return rng.choice([value * (1 + 2**-50) + 5e-324, value + 1e-6, -value - 1, value / 2 + 1e-9])
-    if value is None:
-        return "0"
-    try:
-        number = Fraction(value)
-    except ValueError:
-        return value + rng.choice(["x", "0", " "])
-    step = rng.choice([Fraction(1, 10**15), Fraction(-1, 10**15), Fraction(1, 1000), Fraction(-1, 7), Fraction(2)])
-    return rng.choice([str(number + step), str(-number - 1), "nonsense", str(number * Fraction(999, 1000) + step)])
-
-
-def _mutant(certificate, rng):
-    changed = copy.deepcopy(certificate)
-    path = rng.choice(list(_leaves(changed)))
-    parent = _get(changed, path[:-1])
-    kind = rng.random()
-    if kind < 0.1 and isinstance(parent, list) and len(parent) > 1:
-        i, j = rng.sample(range(len(parent)), 2)
-        parent[i], parent[j] = parent[j], parent[i]
-    elif kind < 0.2:
-        del parent[path[-1]]
-    else:
-        parent[path[-1]] = _change(parent[path[-1]], rng)
-    return path, changed
-
-
 @pytest.fixture(params=CASES, scope="module")
 def saved(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("result") / "saved"
@@ -124,7 +74,7 @@ def test_every_mutation_of_the_file_is_detected(saved):
     tried = 0
     try:
         while tried < TRIES:
-            path, changed = _mutant(certificate, rng)
+            path, changed = mutant(certificate, rng)
             if changed == certificate:
                 continue
             file.write_text(json.dumps(changed))
@@ -142,7 +92,7 @@ def test_a_forger_who_redoes_the_seals_proves_nothing_false(saved):
     rng = random.Random(7)
     refused = 0
     for _ in range(TRIES):
-        _, forged = _mutant(result.certificate, rng)
+        _, forged = mutant(result.certificate, rng)
         forged["digest"] = digest(forged)
         document = copy.deepcopy(dict(result.document))
         for key in ("bounds", "value", "status"):

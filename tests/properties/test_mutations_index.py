@@ -1,16 +1,9 @@
 """Certificates of bandits and contracts: no change goes unnoticed, and no forger proves anything false."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+import test_mutations as common
 
 import mechopt as mo
-
-_where = Path(__file__).with_name("test_mutations.py")
-_spec = importlib.util.spec_from_file_location("mechopt_test_mutations", _where)
-common = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(common)
 
 ROWS = [["1/2", "1/2", 0], ["1/4", "1/2", "1/4"], [0, "1/3", "2/3"]]
 ITEM = {"states": 2, "start": ["1/2", "1/2"], "kernels": [["1/2", "1/2"]] * 2, "value": {"serve": ["1/3", 1]}}

@@ -6,6 +6,7 @@ import random
 from fractions import Fraction
 
 import pytest
+from forging import leaves
 
 import mechopt as mo
 from mechopt.verification import verify_documents
@@ -24,14 +25,6 @@ TRIES = 25
 @functools.cache
 def solved(case):
     return mo.solve(mo.NonClairvoyantAuction(**CASES[case]))
-
-
-def leaves(node, path=()):
-    if isinstance(node, dict | list):
-        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from leaves(value, (*path, key))
-    else:
-        yield path
 
 
 @pytest.mark.parametrize("case", CASES)

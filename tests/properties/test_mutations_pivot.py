@@ -8,21 +8,15 @@ very bracket of the original, to the last digit.
 """
 
 import copy
-import importlib.util
 import random
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
+import test_mutations as common
 
 import mechopt as mo
 from mechopt.models.pivot.check import check
 from mechopt.verification import verify_documents
-
-_where = Path(__file__).with_name("test_mutations.py")
-_spec = importlib.util.spec_from_file_location("mechopt_test_mutations", _where)
-common = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(common)
 
 ITEM = {"states": 2, "start": ["1/2", "1/2"], "kernels": [["1/2", "1/2"]] * 2, "value": {"serve": ["1/3", 1]}}
 LAW = {"values": ["1/3", 1], "probabilities": ["1/3", "2/3"]}
@@ -69,7 +63,7 @@ def test_a_forger_who_redoes_the_seals_proves_nothing_else(saved):
     rng = random.Random(7)
     tried, refused, passed = 0, 0, []
     while tried < 150:
-        path, forged = common._mutant(result.certificate, rng)
+        path, forged = common.mutant(result.certificate, rng)
         if path[0] not in ("finite", "bounds", "value"):
             continue
         tried += 1
