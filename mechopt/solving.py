@@ -50,6 +50,7 @@ def solve(
         progress=progress or (lambda message: None),
         memory=memory,
     )
+    chosen.require_sensible()
     try:
         outcome = entry.load("solve")(model, chosen)
     except InputError as error:  # the model speaks of its own fields, a file's reader wants them from the top

@@ -76,7 +76,8 @@ class Options:
     verbose: bool = False
     progress: Progress = lambda message: None
 
-    def __post_init__(self) -> None:
+    def require_sensible(self) -> None:
+        """Raise InputError for a gap or a time limit nobody can have asked for."""
         if self.gap is not None and not (math.isfinite(self.gap) and self.gap > 0):
             raise fail("solve.gap", "a positive width of the bracket, in money", str(self.gap))
         if self.time_limit is not None and not self.time_limit > 0:

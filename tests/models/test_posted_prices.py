@@ -235,7 +235,7 @@ def test_randomising_would_save_e_over_two():
 
 def test_bounds_never_use_the_theorem(monkeypatch):
     for name in ("posted_prices.best_regret", "posted_prices_solve.best_regret"):
-        monkeypatch.setattr(f"mechopt.models.{name}", lambda margins: math.pi)
+        monkeypatch.setattr(f"mechopt.models.prices.{name}", lambda margins: math.pi)
     monkeypatch.setattr("mechopt.models.prices.posted_prices_solve.best_random_regret", lambda margins: math.pi)
     result = mo.solve(PostedPrices(upper=[1, 1], points=2))
     assert (result.value, result.bounds.lower, result.bounds.upper) == (1, 1, 1)
