@@ -20,30 +20,15 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from mechopt.models.check_priors import Prior, read_prior
 from mechopt.models.checking import ZERO, at_most_zero, dot, number
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational, nearest, rational
 
 Bracket = tuple[Rational, Rational]
-CLOSE = 1e-12  # of a listed probability of a SciPy family with SciPy's own
 Law = tuple[tuple[Rational, ...], tuple[Rational, ...]]  # increasing scores, and the chance of each or less
-
-
-@dataclass(frozen=True)
-class Prior:
-    """Values and probabilities of one bidder."""
-
-    v: list[Rational]
-    f: list[Rational]
-
-    def __post_init__(self) -> None:
-        if len(self.v) != len(self.f) or any(a >= b for a, b in itertools.pairwise(self.v)):
-            raise ValueError("values must increase, each with its probability")
-        if not self.f or min(self.f) <= 0 or sum(self.f, ZERO) != 1:
-            raise ValueError("probabilities must be positive and sum to one")
 
 
 def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tuple[list[Check], dict[str, Bracket]]:
@@ -55,7 +40,9 @@ def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tupl
     listed = part["distributions"]
     if not len(parameters["bidders"]) == len(listed) == len(part["gamma"]):
         raise ValueError("one entry per bidder")
-    read = [_prior(a, b, i + 1) for i, (a, b) in enumerate(zip(parameters["bidders"], listed, strict=True))]
+    read = [
+        read_prior(a, b, f"bidder {i + 1}") for i, (a, b) in enumerate(zip(parameters["bidders"], listed, strict=True))
+    ]
     priors, checks = [prior for prior, _ in read], [c for _, c in read if c is not None]
     scores = []
     for i, (prior, gamma) in enumerate(zip(priors, part["gamma"], strict=True)):
@@ -73,36 +60,6 @@ def check(parameters: Mapping[str, Any], certificate: Mapping[str, Any]) -> tupl
             checks.append(Check(f"{end} bound as claimed", nearest(abs(gap)), gap == 0))
     checks.append(at_most_zero("lower bound at most upper", lower - upper))
     return checks, {"finite": (lower, upper)}
-
-
-def _prior(written: Mapping[str, Any], listed: Any, bidder: int) -> tuple[Prior, Check | None]:
-    """A bidder's distribution from the instance; a SciPy family's from the certificate, if close to SciPy's own."""
-    if "family" not in written:
-        v, f = ([number(x) for x in written[name]] for name in ("values", "probabilities"))
-        return Prior(v, f), None
-    low, high = (number(x) for x in written["support"])
-    n = int(written["points"])
-    grid = [low + (high - low) * k / (n - 1) for k in range(n)]
-    if written["family"] == "uniform":
-        return Prior(grid, [rational(1) / n] * n), None
-    prior = Prior([number(x) for x in listed["values"]], [number(x) for x in listed["probabilities"]])
-    chance = dict(zip(prior.v, prior.f, strict=True))
-    known = set(grid)
-    own = {k: nearest(number(x)) for k, x in written.items() if k not in ("family", "support", "points")}
-    masses = _masses(written["family"], own, [nearest(x) for x in grid])
-    miss = max(abs(nearest(chance.get(x, ZERO)) - mass) for x, mass in zip(grid, masses, strict=True))
-    name = f"bidder {bidder}: probabilities are those of {written['family']} within {CLOSE:g}"
-    return prior, Check(name, miss, miss <= CLOSE and all(x in known for x in prior.v))
-
-
-def _masses(family: str, own: Mapping[str, float], grid: list[float]) -> list[float]:
-    """Mass of each value's cell, given the support."""
-    import scipy.stats
-
-    law = getattr(scipy.stats, family)(**own)
-    ends = [grid[0], *((a + b) / 2 for a, b in itertools.pairwise(grid)), grid[-1]]
-    below = [float(x) for x in law.cdf(ends)]
-    return [(b - a) / (below[-1] - below[0]) for a, b in itertools.pairwise(below)]
 
 
 def _scores(prior: Prior, gamma: Mapping[str, Any], bidder: int) -> tuple[list[Rational], list[Check]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from mechopt.models.auctions.myerson_check import _prior
+from mechopt.models.check_priors import read_prior
 from mechopt.models.checking import ZERO, number
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational
@@ -49,7 +49,7 @@ class Instance:
             listed = certificate.get("distributions") or [None] * len(written["distributions"])
             found, self.own = [], []
             for i, (one, known) in enumerate(zip(written["distributions"], listed, strict=True)):
-                prior, check = _prior(one, known, i + 1)
+                prior, check = read_prior(one, known, f"bidder {i + 1}")
                 found.append([(v,) for v in prior.v])
                 self.own.append(prior.f)
                 self.checks += [] if check is None else [check]

@@ -29,8 +29,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from mechopt.models.check_priors import Prior
 from mechopt.models.checking import ZERO, at_most_zero, number
-from mechopt.models.dynamic.check_priors import Prior, read
+from mechopt.models.dynamic.check_periods import read
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational, nearest, rational
 

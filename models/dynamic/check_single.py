@@ -30,8 +30,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mechopt.models.check_priors import Prior
 from mechopt.models.checking import at_most_zero, number
-from mechopt.models.dynamic.check_priors import Prior, read
+from mechopt.models.dynamic.check_periods import read
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational, nearest, rational
 

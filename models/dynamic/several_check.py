@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mechopt.models.checking import ZERO, at_most_zero, number
-from mechopt.models.dynamic.check_priors import read
+from mechopt.models.dynamic.check_periods import read
 from mechopt.models.dynamic.several_check_stage import Stage, Worst
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational, floor_to, nearest

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import flint
 
+from mechopt.models.check_priors import Prior
 from mechopt.models.checking import ZERO, at_most_zero
-from mechopt.models.dynamic.check_priors import Prior
 from mechopt.solvers.certificate import Check
 from mechopt.solvers.rational import Rational
 

@@ -1,4 +1,4 @@
-"""Reading distributions for the checkers of models over several periods: from the instance, in rationals."""
+"""Reading distributions for the checkers, in rationals: from the instance, or listed where SciPy computed them."""
 
 from __future__ import annotations
 
@@ -37,24 +37,8 @@ class Prior:
         return found
 
 
-def read(periods: Any, listed: Any) -> tuple[list[list[Prior]], list[Check]]:
-    """Every period's distributions; those of SciPy families from the certificate, if close to SciPy's own."""
-    if len(periods) != len(listed) or any(len(a) != len(b) for a, b in zip(periods, listed, strict=True)):
-        raise ValueError("one distribution per period and buyer")
-    found: list[list[Prior]] = []
-    checks: list[Check] = []
-    for t, (row, given) in enumerate(zip(periods, listed, strict=True), 1):
-        found.append([])
-        for i, (written, own) in enumerate(zip(row, given, strict=True), 1):
-            prior, check = _prior(written, own, f"period {t}, buyer {i}")
-            found[-1].append(prior)
-            checks += [check] if check else []
-    if len({len(row) for row in found}) != 1:
-        raise ValueError("the same buyers in every period")
-    return found, checks
-
-
-def _prior(written: Mapping[str, Any], listed: Any, where: str) -> tuple[Prior, Check | None]:
+def read_prior(written: Mapping[str, Any], listed: Any, where: str) -> tuple[Prior, Check | None]:
+    """A distribution from the instance; a SciPy family's from the certificate, if close to SciPy's own."""
     if "family" not in written:
         v, f = ([number(x) for x in written[name]] for name in ("values", "probabilities"))
         return Prior(v, f), None
