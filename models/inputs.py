@@ -168,6 +168,14 @@ def translate(error: pydantic.ValidationError, known: Iterable[str] = ()) -> Inp
     return InputError(*problems)
 
 
+def require_bounds(at_least: Fraction | None, at_most: Fraction | None) -> None:
+    """Raise InputError when neither bound of a moment is given, or they leave nothing between them."""
+    if at_least is None and at_most is None:
+        raise fail("at_least", "at_least, at_most or both", "neither")
+    if at_least is not None and at_most is not None and at_least > at_most:
+        raise fail("at_least", f"at most at_most = {plain(at_most)}", at_least)
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def checked(cls: type[T]) -> type[T]:
     """A frozen pydantic dataclass whose constructor raises InputError, refusing unknown fields."""

@@ -12,7 +12,7 @@ from fractions import Fraction
 import cvxpy as cp
 import numpy as np
 
-from mechopt.models.inputs import Count, Number, checked, fail, plain
+from mechopt.models.inputs import Count, Number, checked, fail, plain, require_bounds
 from mechopt.solvers.highs import solve
 from mechopt.solvers.program import Array, Program
 
@@ -32,10 +32,7 @@ class Moment:
     at_most: Number | None = None
 
     def __post_init__(self) -> None:
-        if self.at_least is None and self.at_most is None:
-            raise fail("at_least", "at_least, at_most or both", "neither")
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise fail("at_least", f"at most at_most = {plain(self.at_most)}", self.at_least)
+        require_bounds(self.at_least, self.at_most)
 
     def parameters(self) -> dict[str, object]:
         """As a file has it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mechopt.models.inputs import Count, Number, checked, fail, plain
+from mechopt.models.inputs import Count, Number, checked, fail, plain, require_bounds
 from mechopt.models.moments import Side, room
 
 if TYPE_CHECKING:
@@ -33,16 +33,13 @@ class BidderMoment:
     at_most: Number | None = None
 
     def __post_init__(self) -> None:
-        if self.at_least is None and self.at_most is None:
-            raise fail("at_least", "at_least, at_most or both", "neither")
+        require_bounds(self.at_least, self.at_most)
         if self.power > HIGHEST_POWER:
             raise fail("power", f"a power of at most {HIGHEST_POWER}", self.power)
         for name in ("at_least", "at_most"):
             bound = getattr(self, name)
             if bound is not None and not 0 <= bound <= 1:
                 raise fail(name, "a number in [0, 1], where the values and their powers lie", bound)
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise fail("at_least", f"at most at_most = {plain(self.at_most)}", self.at_least)
 
     def parameters(self) -> dict[str, object]:
         """As a file has it."""

@@ -24,7 +24,7 @@ from typing import Any, Literal
 from mechopt.models.composition.environment import Environment
 from mechopt.models.composition.nature import Nature, lay_out
 from mechopt.models.composition.priors import Prior
-from mechopt.models.inputs import Count, Number, checked, exact, fail, plain, shorten
+from mechopt.models.inputs import Count, Number, checked, exact, fail, plain, require_bounds, shorten
 
 Kind = Literal["support", "priors", "box", "total-variation", "wasserstein"]
 BALLS = ("box", "total-variation", "wasserstein")
@@ -42,12 +42,9 @@ class MomentBound:
     at_most: Number | None = None
 
     def __post_init__(self) -> None:
-        if self.at_least is None and self.at_most is None:
-            raise fail("at_least", "at_least, at_most or both", "neither")
+        require_bounds(self.at_least, self.at_most)
         if self.power > HIGHEST_POWER:
             raise fail("power", f"a power of at most {HIGHEST_POWER}", self.power)
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise fail("at_least", f"at most at_most = {plain(self.at_most)}", self.at_least)
 
     def parameters(self) -> dict[str, Any]:
         """As a file has it."""
