@@ -102,6 +102,7 @@ def ambiguous(given):
     return {"seconds": time.perf_counter() - started, "value": float(model.get())}
 
 
-given = json.load(sys.stdin)
-PROBLEMS = {"dsic": dsic, "regret": regret, "price": price, "ambiguous": ambiguous}
-json.dump(PROBLEMS[given["problem"]](given), sys.stdout)
+if __name__ == "__main__":
+    given = json.load(sys.stdin)
+    PROBLEMS = {"dsic": dsic, "regret": regret, "price": price, "ambiguous": ambiguous}
+    json.dump(PROBLEMS[given["problem"]](given), sys.stdout)

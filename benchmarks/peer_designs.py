@@ -4,33 +4,18 @@ Solving there ends with an audit of the mechanism found. So the audit is timed a
 taken off the time to solve.
 """
 
-import itertools
 import json
 import sys
 import time
 
 import mechaudit as ma
-
-
-def environment(types, chances, others=()):
-    names = [f"bidder {i + 1}" for i in range(len(types))]
-    worth = {name: dict(enumerate(row)) for name, row in zip(names, types, strict=True)}
-    laws = [dict(enumerate(row)) for row in chances] + [{0: 1.0} for _ in others]
-    prior = {}
-    for profile in itertools.product(*laws):
-        chance = 1.0
-        for law, k in zip(laws, profile, strict=True):
-            chance *= law[k]
-        prior[profile] = chance
-    agents = {name: list(row) for name, row in worth.items()} | {name: [0] for name in others}
-    values = ma.PrivateValues(lambda agent, own, outcome: worth[agent][own] if outcome == agent else 0.0)
-    return ma.FiniteEnvironment(agents=agents, outcomes=["nobody", *names], prior=prior, values=values)
+from peer_design import environment
 
 
 def regret(size):
     """The regret is what an agent without types pays."""
     n = size["points"]
-    made = environment([[k / n for k in range(n + 1)]], [[1 / (n + 1)] * (n + 1)], ["nature"])
+    made = environment(ma, [[k / n for k in range(n + 1)]], [[1 / (n + 1)] * (n + 1)], ["nature"])
     at = [ma.ReportProfile.from_mapping({"bidder 1": k, "nature": 0}) for k in range(n + 1)]
     regret, paid = ([ma.PaymentCoordinate(p, who) for p in at] for who in ("nature", "bidder 1"))
     wins = [ma.AllocationCoordinate(p, "bidder 1") for p in at]
@@ -46,7 +31,7 @@ def auction(size, rules):
     K = size.get("types", 0)
     values = size.get("values") or [k / (K - 1) for k in range(K)]
     chances = size.get("chances") or [1 / K] * K
-    made = environment([values] * size["bidders"], [chances] * size["bidders"])
+    made = environment(ma, [values] * size["bidders"], [chances] * size["bidders"])
     return made, made.design(objective=ma.ExpectedRevenue(), requirements=rules), 1
 
 

@@ -76,7 +76,7 @@ class Initial:
 
     >>> assert Initial().continuous and Initial(family="uniform", support=[0, 1], points=3).types.values[1] == 0.5
     >>> skewed = Initial(family="beta", a=1, b=2, support=[0, 1])
-    >>> assert abs(skewed.cdf(0.5) - 0.75) < 1e-15 and abs(skewed.quantile(0.75) - 0.5) < 1e-12
+    >>> assert abs(skewed.cdf(0.5) - 0.75) < 1e-15
     """
 
     types: Distribution | None
@@ -163,16 +163,6 @@ class Initial:
         if self.family == "uniform":
             return np.full_like(np.asarray(s, dtype=float), 1 / (self.high - self.low))
         return self._law.pdf(s) / self._mass[1]
-
-    def quantile(self, u: Any) -> Any:
-        """The signal with F(s) = u, of a continuum, or the type with P(type < s) <= u < P(type <= s)."""
-        if self.types is not None:
-            steps = np.cumsum(self.types.f)
-            return self.types.v[np.minimum(np.searchsorted(steps, u, side="right"), len(steps) - 1)]
-        if self.family == "uniform":
-            return self.low + (self.high - self.low) * np.asarray(u, dtype=float)
-        below, mass = self._mass
-        return np.clip(self._law.ppf(below + mass * np.asarray(u, dtype=float)), self.low, self.high)
 
     def inverse_hazard(self, s: Any) -> Any:
         """(1 - F(s)) / f(s) of a continuum; 0 at the upper end, infinite where no signal lies near one below it."""
